@@ -1,0 +1,181 @@
+//! The port: what every directory offers, and what it promises.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use smol_str::SmolStr;
+
+use crate::{
+    model::{Name, RemoteId, Version},
+    observed::{Capabilities, Observed, Scope},
+    plan::Change,
+};
+
+/// A directory that holds companies, customers, users and roles.
+///
+/// A driver translates; it decides nothing: no diffing, no policy, no printing, no retry policy of its own.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// What it is called in a plan: `sqlite: tenantry.db`. The same for every run that means the same directory, since the
+    /// digest of a plan covers it.
+    fn name(&self) -> &str;
+
+    /// What it can hold and do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Everything as it is now ([`Scope::Only`]: the last sweep with these keys refreshed), or an error: never a part of
+    /// it. Reads only. `owner` selects whose runs [`Observed::applied`] speaks of; the window of [`Observed::spent`] reaches
+    /// back `window` from now and covers every owner.
+    async fn observe(&self, owner: &Name, scope: &Scope, window: Duration) -> Result<Observed, DirectoryError>;
+
+    /// Carries out one change and records it. Idempotent: a change that already holds is `Ok`; a create that already took
+    /// effect is adopted. A [`Change::expect`] that does not fit any more is [`ErrorKind::Moved`].
+    async fn execute(&self, change: &Change, run: &Run) -> Result<Executed, DirectoryError> {
+        let mut outcomes = self.execute_all(std::slice::from_ref(change), run).await;
+        outcomes.pop().unwrap_or_else(|| Err(DirectoryError::new("execute", ErrorKind::Interrupted)))
+    }
+
+    /// Carries out changes that do not depend on each other, in any order, and says of each what became of it, in the order
+    /// given. When [`Run::stop`] is set it ends at an object boundary; what was not begun is [`ErrorKind::Interrupted`].
+    async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>>;
+
+    /// Remembers that a whole declaration with this root was applied. Writes only where that differs from what is
+    /// remembered.
+    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError>;
+
+    /// Takes the one right to write, waiting up to `wait` for it; released on drop. Reading never takes it. One that
+    /// another run holds is [`ErrorKind::Locked`].
+    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError>;
+}
+
+/// Who changes, why, and whether to go on: what the audit trail says of every change of a run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Unique to the run.
+    pub id: SmolStr,
+    /// Whose declaration.
+    pub owner: Name,
+    /// Who acts; none means the operator of the tool.
+    pub actor: Option<SmolStr>,
+    /// The digest of the plan.
+    pub digest: SmolStr,
+    /// Losses were allowed by a flag: they do not count in the window.
+    pub losses_allowed: bool,
+    /// Set by Ctrl-C.
+    pub stop: Stop,
+}
+
+/// A request to stop at the next object boundary.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<std::sync::atomic::AtomicBool>);
+
+impl Stop {
+    /// Asks to stop.
+    pub fn request(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked.
+    pub fn requested(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// What a change came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    /// The object's identifier.
+    pub id: RemoteId,
+    /// The precondition of the next write.
+    pub version: Option<Version>,
+}
+
+/// The right to write, for as long as it lives.
+pub struct Lease {
+    _held: Box<dyn Send>,
+}
+
+impl Lease {
+    /// Wraps whatever releases the right when dropped.
+    pub fn new(held: impl Send + 'static) -> Self {
+        Self { _held: Box::new(held) }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lease")
+    }
+}
+
+/// What kind of failure it was: exit code and whether a retry can help are one match on it each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It cannot be reached, or did not answer in time.
+    Unavailable,
+    /// Credentials or permission.
+    Refused,
+    /// What it holds is not what we can believe: short, empty, changed in shape, tampered with.
+    Incomplete,
+    /// The object is not as it was when the change was planned.
+    Moved,
+    /// A name that must be unique is taken.
+    Conflict,
+    /// The change cannot be carried out as asked, and never will be.
+    Rejected,
+    /// Another run holds the lease; who, where that is known.
+    Locked(Option<String>),
+    /// It was not begun, because the run was asked to stop.
+    Interrupted,
+    /// Anything else, a defect of ours included.
+    Failed,
+}
+
+/// A failure of a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.describe())]
+pub struct DirectoryError {
+    /// What was being done: `read users`, `create user/nordlicht/mara`.
+    pub operation: String,
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// What the directory said.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl DirectoryError {
+    /// A failure without a cause.
+    pub fn new(operation: impl Into<String>, kind: ErrorKind) -> Self {
+        Self { operation: operation.into(), kind, source: None }
+    }
+
+    /// The same failure with its cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    fn describe(&self) -> String {
+        let Self { operation, kind, source: _ } = self;
+        match kind {
+            ErrorKind::Unavailable => format!("cannot {operation}: the directory is not available"),
+            ErrorKind::Refused => format!("cannot {operation}: the directory refused us"),
+            ErrorKind::Incomplete => format!("cannot {operation}: what was read is not complete"),
+            ErrorKind::Moved => format!("cannot {operation}: it changed after the plan was made"),
+            ErrorKind::Conflict => format!("cannot {operation}: a name is taken"),
+            ErrorKind::Rejected | ErrorKind::Failed => format!("cannot {operation}"),
+            ErrorKind::Locked(Some(holder)) => format!("another run holds the lock: {holder}"),
+            ErrorKind::Locked(None) => "another run holds the lock".into(),
+            ErrorKind::Interrupted => format!("did not {operation}: the run was asked to stop"),
+        }
+    }
+
+    /// Whether doing the same again later can help.
+    pub fn retry_helps(&self) -> bool {
+        match self.kind {
+            ErrorKind::Unavailable | ErrorKind::Moved | ErrorKind::Locked(_) | ErrorKind::Interrupted => true,
+            ErrorKind::Refused | ErrorKind::Incomplete | ErrorKind::Conflict | ErrorKind::Rejected | ErrorKind::Failed => false,
+        }
+    }
+}

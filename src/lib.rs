@@ -1,0 +1,8 @@
+//! Tenants as code: companies, customers and users are declared as documents, planned against what a directory holds, and
+//! applied. `ARCHITECTURE.md` has the map.
+
+pub mod directory;
+pub mod manifest;
+pub mod model;
+pub mod observed;
+pub mod plan;

@@ -1,0 +1,87 @@
+//! What people write ⇄ text, CRDs, JSON Schema. Reads documents and lowers each to values; knows nothing of directories.
+
+mod problem;
+mod project;
+
+use smol_str::SmolStr;
+
+use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
+
+pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
+pub use project::{Budget, DirectorySpec, Percent, Project, Region};
+
+/// One document, lowered: what it says of one thing, before anything else is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lowered {
+    /// Whose it is.
+    pub key: Key,
+    /// Where it stands.
+    pub origin: Origin,
+    /// What it says.
+    pub form: Form,
+}
+
+/// What a document says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// Everything, in normal form.
+    Sound(Box<Declared>),
+    /// It is broken (a problem says how), and this much could be read all the same.
+    Broken(Salvage),
+}
+
+/// What a sound document declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// What it stands under.
+    pub place: Option<model::Place>,
+    /// What it says of itself.
+    pub body: Body,
+    /// `spec.enabled`.
+    pub enabled: bool,
+    /// `spec.deletion`, where given.
+    pub deletion: Option<Deletion>,
+    /// `spec.credential`, where given (users only).
+    pub credential: Option<Credential>,
+    /// Annotation `tenantry.dev/moved-from`: a key of the same kind.
+    pub moved_from: Option<Key>,
+    /// Annotation `tenantry.dev/adopt`: the one account this document may take over.
+    pub adopt: Option<RemoteId>,
+}
+
+/// What a broken document still says for certain. Shutting off never waits for the rest to be mended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// It says `enabled: false`.
+    pub disabled: bool,
+    /// The role it names, where that can be read.
+    pub role: Option<Name>,
+    /// Annotation `tenantry.dev/moved-from`, where that can be read: the old account is spoken for.
+    pub moved_from: Option<Key>,
+}
+
+/// How much of an owner's declaration was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: what is not declared is not wanted.
+    Whole {
+        /// Where it stands, relative to the project: another root than last time is suspicious.
+        root: String,
+    },
+    /// A part: what is not declared is settled.
+    Part,
+}
+
+/// The files that were read: what an [`Origin`] points into.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: Vec<SmolStr>,
+}
+
+impl Sources {
+    /// Where a document starts, as people write it: `users/service.yaml:41`.
+    pub fn display(&self, origin: Origin) -> SmolStr {
+        let file = self.files.get(origin.file as usize).map_or("?", SmolStr::as_str);
+        smol_str::format_smolstr!("{file}:{}", origin.line)
+    }
+}

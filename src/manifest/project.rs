@@ -1,0 +1,104 @@
+//! The project file, `kind: Project`: whose declaration it is, which directory it goes to, and within which limits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::model::{Deletion, Key, Name, Username};
+
+/// A project, in normal form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Whose things these are.
+    pub owner: Name,
+    /// Who acts, where the project says so.
+    pub actor: Option<Username>,
+    /// Where it all goes.
+    pub directory: DirectorySpec,
+    /// The whole declaration, relative to the project file; empty where the project does not say.
+    pub paths: Vec<String>,
+    /// Regions and what they have.
+    pub regions: BTreeMap<Name, Region>,
+    /// What removal means for things that do not say.
+    pub deletion: Deletion,
+    /// How long a retired account is kept before a plan counts it as due for purging.
+    pub retention: Duration,
+    /// How much may go wrong at once.
+    pub budget: Budget,
+    /// Things that lose nothing, whatever is declared.
+    pub protected: BTreeSet<Key>,
+}
+
+/// A region of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// Whether people there may have a phone number (manual S1: the Asia-Pacific site only).
+    pub phone: bool,
+}
+
+/// Which directory, with how to get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectorySpec {
+    /// The embedded one: an SQLite file.
+    Sqlite {
+        /// As written; relative to the project file.
+        path: PathBuf,
+    },
+}
+
+/// A share in hundredths of a percent, so that it compares exactly: `10%` is 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u32);
+
+impl Percent {
+    /// That share of `whole`, rounded down.
+    pub fn of(self, whole: u64) -> u64 {
+        whole.saturating_mul(u64::from(self.0)) / 10_000
+    }
+}
+
+/// How much may go wrong at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Losses, as a share of the enabled managed objects.
+    pub removals: Percent,
+    /// Losses that are always allowed.
+    pub at_least: u64,
+    /// Losses that are never exceeded.
+    pub at_most: u64,
+    /// For how long losses are remembered.
+    pub window: Duration,
+    /// Creates in one plan.
+    pub creates: u64,
+    /// Mails in one run.
+    pub mails: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let window = Duration::from_secs(24 * 60 * 60);
+        Self { removals: Percent(1_000), at_least: 5, at_most: 100, window, creates: 100_000, mails: 1_000 }
+    }
+}
+
+impl Default for Project {
+    /// What holds without a project file: an embedded directory `tenantry.db` in the working directory, owner `default`,
+    /// the three regions of manual S1.
+    fn default() -> Self {
+        let name = |text: &str| Name::new(text).expect("a label");
+        let region = |text, phone| (name(text), Region { phone });
+        Self {
+            owner: name("default"),
+            actor: None,
+            directory: DirectorySpec::Sqlite { path: "tenantry.db".into() },
+            paths: Vec::new(),
+            regions: [region("asia-pacific", true), region("europe", false), region("north-america", false)].into(),
+            deletion: Deletion::Disable,
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            budget: Budget::default(),
+            protected: BTreeSet::new(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The fields that are compared, each with its name and its value.
+
+use serde::Serialize;
+use smol_str::SmolStr;
+
+/// Something about a thing that can differ between what is wanted and what a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// The identity: differs when `moved-from` re-keys an account.
+    Key,
+    /// Whose it is; none after a release, and before an adoption.
+    Owner,
+    /// No longer declared, kept and shut off.
+    Retired,
+    /// Whether it is enabled; for a user, whether they can sign in.
+    Enabled,
+    /// Whether the declaration itself says `enabled: false`, whatever stands above.
+    Suspended,
+    /// What removing the declaration means.
+    Deletion,
+    /// A company's parent.
+    Parent,
+    /// The company a customer or user belongs to.
+    Company,
+    /// The customer a user belongs to.
+    Customer,
+    /// The name to sign in with.
+    Username,
+    /// A mailbox.
+    Email,
+    /// What people call it.
+    DisplayName,
+    /// Given name.
+    FirstName,
+    /// Family name.
+    LastName,
+    /// A number in E.164.
+    Phone,
+    /// One of the project's regions.
+    Region,
+    /// A user's role.
+    Role,
+    /// Text for people.
+    Description,
+    /// When the account ends.
+    Expires,
+    /// Why they have what they have.
+    Justification,
+    /// Distributor or installer.
+    Type,
+    /// A picture's URL.
+    Logo,
+    /// `contact.name`
+    ContactName,
+    /// `contact.email`
+    ContactEmail,
+    /// `contact.phone`
+    ContactPhone,
+    /// `address.country`
+    Country,
+    /// `address.state`
+    State,
+    /// `address.city`
+    City,
+    /// `address.zip`
+    Zip,
+    /// `address.line1`
+    Line1,
+    /// `address.line2`
+    Line2,
+    /// Where a holder may live.
+    LivesUnder,
+    /// Whom a holder may appoint.
+    MayAppoint,
+    /// Whether a role is privileged.
+    Privileged,
+    /// Whether a holder manages companies.
+    ManageCompanies,
+    /// Whether a holder manages customers.
+    ManageCustomers,
+    /// What a holder must state.
+    Requires,
+}
+
+impl Field {
+    /// The name in a plan, which is the name in `spec` where there is one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Owner => "owner",
+            Self::Retired => "retired",
+            Self::Enabled => "enabled",
+            Self::Suspended => "suspended",
+            Self::Deletion => "deletion",
+            Self::Parent => "parent",
+            Self::Company => "company",
+            Self::Customer => "customer",
+            Self::Username => "username",
+            Self::Email => "email",
+            Self::DisplayName => "displayName",
+            Self::FirstName => "firstName",
+            Self::LastName => "lastName",
+            Self::Phone => "phone",
+            Self::Region => "region",
+            Self::Role => "role",
+            Self::Description => "description",
+            Self::Expires => "expires",
+            Self::Justification => "justification",
+            Self::Type => "type",
+            Self::Logo => "logo",
+            Self::ContactName => "contact.name",
+            Self::ContactEmail => "contact.email",
+            Self::ContactPhone => "contact.phone",
+            Self::Country => "address.country",
+            Self::State => "address.state",
+            Self::City => "address.city",
+            Self::Zip => "address.zip",
+            Self::Line1 => "address.line1",
+            Self::Line2 => "address.line2",
+            Self::LivesUnder => "livesUnder",
+            Self::MayAppoint => "mayAppoint",
+            Self::Privileged => "privileged",
+            Self::ManageCompanies => "manageCompanies",
+            Self::ManageCustomers => "manageCustomers",
+            Self::Requires => "requires",
+        }
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The value of a field, as it is shown and hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum FieldValue {
+    /// Not there.
+    None,
+    /// Yes or no.
+    Flag(bool),
+    /// Text in normal form.
+    Text(SmolStr),
+    /// A sorted set.
+    List(Vec<SmolStr>),
+}
+
+/// One field that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// Which.
+    pub field: Field,
+    /// What the directory holds.
+    pub before: FieldValue,
+    /// What is wanted.
+    pub after: FieldValue,
+}

@@ -1,0 +1,158 @@
+//! What a directory holds, and what it can hold: data, in the normal form of [`crate::model`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::model::{Body, Field, Key, Kind, Namespace, RemoteId, RoleTable, State, Version};
+
+/// One managed object as the directory holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// Everything compared. `owner` is always given here.
+    pub state: State,
+    /// The directory's identifier.
+    pub id: RemoteId,
+    /// The precondition of the next write, where the directory has such a thing.
+    pub version: Option<Version>,
+    /// Whether we left it enabled: one that we did and that is not has been shut off outside.
+    pub left_enabled: bool,
+    /// What is owed or was given to sign in with.
+    pub credential: CredentialMark,
+    /// Since when it is retired.
+    pub retired_at: Option<Timestamp>,
+    /// When the directory first held it; the older of two has the better claim.
+    pub created_at: Timestamp,
+    /// Where it was last declared, `users/service.yaml:41`, as of the last write.
+    pub source: Option<SmolStr>,
+}
+
+/// The state of a credential: the debt comes first, the mark last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CredentialMark {
+    /// Nothing was ever asked for.
+    #[default]
+    None,
+    /// Asked for and not yet delivered; the value is the `credential.reset` that asked, empty for the creation.
+    Owed(SmolStr),
+    /// Delivered, for that request.
+    Given(SmolStr),
+}
+
+impl CredentialMark {
+    /// The `credential.reset` that was handled last, or is due.
+    pub fn reset(&self) -> Option<&SmolStr> {
+        match self {
+            Self::None => None,
+            Self::Owed(reset) | Self::Given(reset) => Some(reset),
+        }
+    }
+}
+
+/// An object that is not managed. Raw text: a stranger can never fail a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// The directory's identifier.
+    pub id: RemoteId,
+    /// What it is.
+    pub kind: Kind,
+    /// The object it stands under, managed or not.
+    pub parent: Option<RemoteId>,
+    /// A user's name to sign in with, in the directory's spelling; another thing's display name.
+    pub label: SmolStr,
+    /// A user's mailbox, in the directory's spelling.
+    pub email: Option<SmolStr>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// The precondition of the next write.
+    pub version: Option<Version>,
+    /// When the directory first held it.
+    pub created_at: Timestamp,
+    /// What could be declared of it, or why it cannot be.
+    pub fit: Result<Body, SmolStr>,
+}
+
+/// Losses within the budget's window, by namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spent(pub BTreeMap<Namespace, u64>);
+
+impl Spent {
+    /// Losses in all namespaces.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+/// What the directory remembers of runs before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The root of the last whole apply of this owner, if there was one.
+    pub root: Option<String>,
+}
+
+/// Everything a directory holds, at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Managed objects of every owner, sorted by key, each key once.
+    pub ours: Vec<Live>,
+    /// Objects that nobody manages, sorted by id.
+    pub strangers: Vec<Stranger>,
+    /// Losses within the budget's window.
+    pub spent: Spent,
+    /// What was applied before.
+    pub applied: Applied,
+}
+
+impl Observed {
+    /// The managed object with a key.
+    pub fn get(&self, key: &Key) -> Option<&Live> {
+        self.ours.binary_search_by(|live| live.state.key.cmp(key)).ok().map(|row| &self.ours[row])
+    }
+
+    /// The roles in force: the built-in ones and those the directory holds.
+    pub fn roles(&self) -> RoleTable {
+        let mut table = RoleTable::built_in();
+        for live in self.ours.iter().take_while(|live| live.state.key.kind == Kind::Role) {
+            if let Body::Role(role) = &live.state.body {
+                table.insert(live.state.key.namespace.clone(), live.state.key.name.clone(), role.clone());
+            }
+        }
+        table
+    }
+}
+
+/// What is decided and read again. Never what planning may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// These keys, and whatever their claims touch.
+    Only(BTreeSet<Key>),
+}
+
+impl Scope {
+    /// Whether a key is decided.
+    pub fn contains(&self, key: &Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(keys) => keys.contains(key),
+        }
+    }
+}
+
+/// What a directory can do. The planner asks; a directory that cannot is a hold in the plan, never a failure half-way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Fields it has a place for.
+    pub fields: BTreeSet<Field>,
+    /// Whether an account can be shut off and kept.
+    pub disable: bool,
+    /// Whether a user can move to another company or customer as the same account.
+    pub move_users: bool,
+    /// Whether companies can stand under companies.
+    pub company_tree: bool,
+    /// Changes worth sending at once.
+    pub concurrency: usize,
+}
