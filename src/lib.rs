@@ -1,8 +1,11 @@
 //! Tenants as code: companies, customers and users are declared as documents, planned against what a directory holds, and
 //! applied. `ARCHITECTURE.md` has the map.
 
+pub mod desired;
 pub mod directory;
 pub mod manifest;
 pub mod model;
 pub mod observed;
+pub mod pipeline;
 pub mod plan;
+pub mod report;
