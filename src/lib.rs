@@ -2,6 +2,7 @@
 //! applied. `ARCHITECTURE.md` has the map.
 
 pub mod directory;
+pub mod drivers;
 pub mod manifest;
 pub mod model;
 pub mod observed;
