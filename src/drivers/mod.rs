@@ -3,5 +3,22 @@
 
 mod memory;
 mod rows;
+pub mod sqlite;
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    directory::{Directory, DirectoryError},
+    manifest::DirectorySpec,
+};
 
 pub use memory::Memory;
+pub use sqlite::Sqlite;
+
+/// Opens the directory that a project names. Relative paths start from `base`, the folder of the project file. Nothing is
+/// read or written yet, so this does no I/O and fails only on what the specification itself says.
+pub fn open(spec: &DirectorySpec, base: &Path) -> Result<Arc<dyn Directory>, DirectoryError> {
+    match spec {
+        DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+    }
+}
