@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod desired;
 pub mod directory;
+pub mod drivers;
 pub mod manifest;
 pub mod model;
 pub mod observed;
