@@ -11,7 +11,7 @@ use crate::{
     model::{Credential, Deletion, Key, Kind, RemoteId, State},
 };
 
-pub use roles::{Known, Roles, roles};
+pub use roles::{Known, Regions, Roles, roles};
 pub use rules::closest;
 
 /// A declaration, judged: what is wanted of every key in it.

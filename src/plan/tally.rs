@@ -9,7 +9,7 @@ use super::{
     types::{Action, Change, CredentialAction, Decision, LastHolder, Plan, Reason, Tally},
 };
 use crate::{
-    model::{Body, Key, Kind, Method, Name, Namespace, Role, State},
+    model::{Body, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
     observed::CredentialMark,
 };
 
@@ -37,17 +37,12 @@ impl Board<'_> {
     }
 
     fn privileged(&self, state: &State) -> bool {
-        self.privilege(state, &self.input.roles.last).is_some()
+        privilege(state, &self.input.roles.last).is_some()
     }
 
     fn stays_privileged(&self, state: &State) -> bool {
         // Judged by the roles as they were: an edit of the role itself is counted at the role.
-        self.privileged(state) || self.privilege(state, &self.input.roles.table).is_some()
-    }
-
-    fn privilege<'s>(&self, state: &'s State, table: &crate::model::RoleTable) -> Option<&'s Name> {
-        let user = state.body.user()?;
-        table.get(&state.key.namespace, &user.role).filter(|role: &&Role| role.privileged).map(|_| &user.role)
+        self.privileged(state) || privilege(state, &self.input.roles.table).is_some()
     }
 
     /// Rows of the users that hold a role now.
@@ -184,12 +179,12 @@ impl Board<'_> {
         for row in self.rows(Kind::User) {
             let draft = &self.drafts[row];
             let Some(found) = draft.found.state().filter(|found| found.enabled && self.mine(found)) else { continue };
-            let Some(role) = self.privilege(found, &roles.last) else { continue };
+            let Some(role) = privilege(found, &roles.last) else { continue };
             let keeps = draft.state().is_some_and(|after| {
                 after.enabled
                     && after.owner.is_some()
                     && after.key.namespace == found.key.namespace
-                    && self.privilege(after, &roles.last) == Some(role)
+                    && privilege(after, &roles.last) == Some(role)
             });
             if !keeps && !self.rekeyed.contains_key(draft.key) {
                 losing.insert((found.key.namespace.clone(), role.clone().into()));
@@ -214,6 +209,12 @@ impl Board<'_> {
         let names = losing.into_iter().filter(|(namespace, _)| companies.contains(namespace));
         names.filter_map(|(namespace, role)| Some(LastHolder { namespace, role: Name::new(&role).ok()? })).collect()
     }
+}
+
+/// The privileged role that somebody holds.
+fn privilege<'s>(state: &'s State, table: &RoleTable) -> Option<&'s Name> {
+    let user = state.body.user()?;
+    table.get(&state.key.namespace, &user.role).filter(|role: &&Role| role.privileged).map(|_| &user.role)
 }
 
 fn expires(state: &State) -> Option<jiff::Timestamp> {
