@@ -1,4 +1,5 @@
 //! Parts of a `spec` that several kinds share.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
 use kube::KubeSchema;
 use schemars::JsonSchema;

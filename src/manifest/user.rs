@@ -1,9 +1,7 @@
 //! `kind: User`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
-use kube::{
-    CustomResource, KubeSchema,
-    core::{Reason, Rule},
-};
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
