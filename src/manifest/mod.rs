@@ -1,14 +1,37 @@
 //! What people write ⇄ text, CRDs, JSON Schema. Reads documents and lowers each to values; knows nothing of directories.
 
+pub mod company;
+pub mod customer;
+mod load;
+mod lower;
+pub mod parts;
 mod problem;
 mod project;
-
-use smol_str::SmolStr;
+pub mod role;
+mod schema;
+mod sources;
+pub mod status;
+mod text;
+pub mod user;
 
 use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
 
+pub use company::{Company, CompanySpec};
+pub use customer::{Customer, CustomerSpec};
+pub use load::{Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, load, load_project};
+pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower};
+pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
 pub use project::{Budget, DirectorySpec, Percent, Project, Region};
+pub use role::{Home, Requirement, Role, RoleSpec};
+pub use sources::Sources;
+pub use status::{Condition, ConditionStatus, DirectoryStatus, HeldStatus, HourStatus, PlanStatus, Status};
+pub use user::{User, UserSpec};
+
+/// The group of our documents.
+pub const GROUP: &str = "tenantry.dev";
+/// The one version there is.
+pub const API_VERSION: &str = "tenantry.dev/v1alpha1";
 
 /// One document, lowered: what it says of one thing, before anything else is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,18 +93,4 @@ pub enum Extent {
     },
     /// A part: what is not declared is settled.
     Part,
-}
-
-/// The files that were read: what an [`Origin`] points into.
-#[derive(Debug, Clone, Default)]
-pub struct Sources {
-    files: Vec<SmolStr>,
-}
-
-impl Sources {
-    /// Where a document starts, as people write it: `users/service.yaml:41`.
-    pub fn display(&self, origin: Origin) -> SmolStr {
-        let file = self.files.get(origin.file as usize).map_or("?", SmolStr::as_str);
-        smol_str::format_smolstr!("{file}:{}", origin.line)
-    }
 }
