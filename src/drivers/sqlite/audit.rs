@@ -19,8 +19,27 @@ type Hash = [u8; 32];
 
 /// The columns of a record without its hash, in the order in which they are hashed and stored.
 const COLUMNS: [&str; 21] = [
-    "seq", "at", "run", "actor", "owner", "verb", "kind", "namespace", "name", "remote", "reason", "cause", "changes", "loss",
-    "loss_allowed", "loss_namespace", "source", "commit_id", "author", "digest", "prev",
+    "seq",
+    "at",
+    "run",
+    "actor",
+    "owner",
+    "verb",
+    "kind",
+    "namespace",
+    "name",
+    "remote",
+    "reason",
+    "cause",
+    "changes",
+    "loss",
+    "loss_allowed",
+    "loss_namespace",
+    "source",
+    "commit_id",
+    "author",
+    "digest",
+    "prev",
 ];
 
 /// What one record says, apart from its number and hashes.

@@ -154,7 +154,9 @@ impl Chunk<'_> {
         let Change { key, remote, .. } = change;
         let (condition, values) = match remote {
             Some(id) => ("id = ?1", vec![id.0.as_str()]),
-            None => ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()]),
+            None => {
+                ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()])
+            }
         };
         let sql = format!("SELECT {} FROM objects WHERE {condition}", observe::COLUMNS);
         let mut statement = self.transaction.prepare_cached(&sql)?;

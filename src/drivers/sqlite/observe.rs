@@ -175,11 +175,19 @@ pub(super) fn decode(
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
-    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
-        mark(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
-    })?;
+    let credential = optional(12)?
+        .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
     let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
-    Ok(Found::Managed(Box::new(Live { state, version, left_enabled, credential, retired_at, created_at, source, id: RemoteId(id) })))
+    Ok(Found::Managed(Box::new(Live {
+        state,
+        version,
+        left_enabled,
+        credential,
+        retired_at,
+        created_at,
+        source,
+        id: RemoteId(id),
+    })))
 }
 
 /// Whether the unique columns are those of the body.
