@@ -105,7 +105,7 @@ impl Stage {
     }
 
     fn observe(&self) -> Observed {
-        let window = Duration::from_secs(24 * 60 * 60);
+        let window = Duration::from_hours(24);
         self.runtime.block_on(self.directory.observe(&self.run.owner, &Scope::All, window)).expect("a directory")
     }
 }

@@ -281,6 +281,42 @@ async fn the_lease_names_its_holder() {
     lock.try_lock().unwrap();
 }
 
+/// Where the process that is killed below finds its folder.
+const HOLDER: &str = "TENANTRY_TEST_HOLDER";
+
+/// Nothing by itself; [`a_killed_run_blocks_nobody`] runs it in a process of its own.
+#[tokio::test]
+async fn holds_the_lease_until_killed() {
+    if let Some(folder) = std::env::var_os(HOLDER) {
+        let directory = Sqlite::open(Path::new(&folder), Path::new("tenantry.db")).unwrap();
+        let _lease = directory.lease(Duration::ZERO).await.unwrap();
+        fs::write(Path::new(&folder).join("ready"), "").unwrap();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_run_blocks_nobody() {
+    let (folder, directory) = fresh();
+    let mut holder = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::holds_the_lease_until_killed"])
+        .env(HOLDER, folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..600 {
+        if folder.path().join("ready").exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let ErrorKind::Locked(Some(by)) = kind_of(directory.lease(Duration::ZERO).await) else { panic!("another process holds it") };
+    assert!(by.starts_with(&format!("process {} ", holder.id())), "{by}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    directory.lease(Duration::ZERO).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_file_that_was_replaced_is_written_to() {
     let (folder, directory) = fresh();

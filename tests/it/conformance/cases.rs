@@ -91,7 +91,7 @@ pub(crate) async fn moves_between_companies_and_customers(mut org: Org) {
 
 pub(crate) async fn rekeys_and_children_follow(mut org: Org) {
     org.populate().await;
-    let ids: Vec<_> = org.observe().await.ours.into_iter().map(|live| live.id).collect();
+    let mut ids: Vec<_> = org.observe().await.ours.into_iter().map(|live| live.id).collect();
     // The children of `south` say its new name without being touched.
     for child in ["customer/n/shop", "user/n/jonas"] {
         org.wanted.get_mut(&key(child)).unwrap().place = Some(Place::Company(name("zenith")));
@@ -110,8 +110,8 @@ pub(crate) async fn rekeys_and_children_follow(mut org: Org) {
     org.update(&key("user/n/mara"), |it| it.suspended = true).await;
     org.update(&key("user/n/mara"), |it| (it.key, it.place) = (key("user/m/mara"), Some(Place::Company(name("north"))))).await;
     let mut after: Vec<_> = org.observe().await.ours.into_iter().map(|live| live.id).collect();
-    let mut ids = ids;
-    (ids.sort(), after.sort());
+    ids.sort();
+    after.sort();
     assert_eq!(ids, after);
 }
 

@@ -13,7 +13,7 @@ use tenantry::{
     plan::{Action, Change, CredentialAction, Reason},
 };
 
-pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const WINDOW: Duration = Duration::from_hours(24);
 
 /// A directory, and the states it should hold.
 pub(crate) struct Org {
@@ -195,15 +195,15 @@ pub(crate) fn role(text: &str) -> State {
     state(key(text), None, Body::Role(body))
 }
 
-fn full_address() -> Option<Box<Address>> {
-    Some(Box::new(Address {
+fn full_address() -> Box<Address> {
+    Box::new(Address {
         country: Some(Country::new("DE").unwrap()),
         state: Some(line("Baden-Württemberg")),
         city: Some(line("東京")),
         zip: Some(line("00070")),
         line1: Some(line("\"Größe\" 'x' \\ {}")),
         line2: Some(line("null")),
-    }))
+    })
 }
 
 /// The same things with every field filled in, in awkward text.
@@ -229,7 +229,7 @@ pub(crate) fn full(state: &State) -> State {
                 email: Some(Email::new("l.o@acme.example").unwrap()),
                 phone: phone(),
             })),
-            address: full_address(),
+            address: Some(full_address()),
             logo: paragraph("https://acme.example/logo.png?a=1&b='2'"),
             description: paragraph("line one\nline \t two 🌞"),
         }),
@@ -237,7 +237,7 @@ pub(crate) fn full(state: &State) -> State {
             display_name: line("O'Brien \"& Co\""),
             email: Some(Email::new("shop@acme.example").unwrap()),
             phone: phone(),
-            address: full_address(),
+            address: Some(full_address()),
             description: paragraph("ß"),
         }),
         Body::User(_) => Body::User(User {
