@@ -15,6 +15,7 @@ use tenantry::{
     drivers::{Sqlite, sqlite::Chain},
     model::Place,
     observed::{Observed, Scope},
+    plan::Change,
 };
 
 use crate::conformance::{Org, WINDOW, cause, company, create, delete, key, kind_of, name, user};
@@ -177,7 +178,10 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
     let folder = populated().await;
     let mut org = Org::new(open(&folder));
     org.wanted = org.observe().await.ours.into_iter().map(|live| (live.state.key.clone(), live.state)).collect();
-    org.update(&key("user/n/mara"), |it| it.enabled = false).await;
+    org.run.id = "x\u{3}y".into();
+    org.run.losses_allowed = true;
+    let change = Change { loss: true, ..org.change(&key("user/n/mara"), |it| it.enabled = false).await };
+    org.execute(&change).await.unwrap();
     drop(org);
     let path = folder.path().join("tenantry.db");
     let whole = fs::read(&path).unwrap();
@@ -187,6 +191,9 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
     let connection = Connection::open(&path).unwrap();
     let changes: String = connection.query_row("SELECT changes FROM audit WHERE seq = 7", [], |row| row.get(0)).unwrap();
     assert_eq!(changes, r#"{"enabled":[true,false]}"#);
+    let loss = "SELECT loss, loss_allowed FROM audit WHERE seq = 7";
+    let loss: (bool, bool) = connection.query_row(loss, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(loss, (false, true), "a loss that was allowed is one in the history all the same");
     let columns = "SELECT name, type FROM pragma_table_info('audit')";
     let mut statement = connection.prepare(columns).unwrap();
     let columns: Vec<(String, String)> =
@@ -217,6 +224,9 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
         ),
         ("UPDATE audit SET actor = '', cause = 'sofia.berg' WHERE seq = 5", 5),
         ("DELETE FROM audit WHERE seq = 3; UPDATE audit SET seq = seq - 1 WHERE seq > 3", 3),
+        // What moves from one column into the next.
+        ("UPDATE audit SET run = 'x', actor = 'y' || char(3) || actor WHERE seq = 7", 7),
+        ("UPDATE audit SET reason = 'Declared' || char(0), cause = NULL WHERE seq = 7", 7),
         ("UPDATE head SET seq = 6", 8),
     ] {
         attacks.push((sql.into(), record));

@@ -276,6 +276,15 @@ pub(crate) async fn a_failed_change_stops_no_other(mut org: Org) {
     org.wanted.remove(&key("user/n/pia"));
     org.wanted.extend([(first.key.clone(), first), (last.key.clone(), last)]);
     org.check().await;
+    // Names mean what they mean by the time they are looked up.
+    let rekey = org.change(&key("company/n/south"), |it| it.key = key("company/n/zenith")).await;
+    let under = |called, place| create(&user(called, Place::Company(name(place))));
+    let changes = [under("a", "south"), rekey, under("b", "south"), under("c", "zenith")];
+    let outcomes = org.directory.execute_all(&changes, &org.run).await;
+    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true]);
+    for called in ["a", "c"] {
+        assert_eq!(org.live(&key(&format!("user/n/{called}"))).await.state.place, Some(Place::Company(name("zenith"))));
+    }
 }
 
 pub(crate) async fn repeats_change_nothing(mut org: Org) {
