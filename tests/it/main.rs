@@ -1,3 +1,7 @@
 //! Every integration test, in one binary.
 
+mod conformance;
+mod load;
+mod memory;
 mod properties;
+mod sqlite;
