@@ -34,7 +34,7 @@ fn change(kind: Kind, called: &str, place: Option<Place>, body: Body) -> Change 
     let state = State { key: key.clone(), place, body, enabled: true, suspended: false, retired: false, owner, deletion };
     let action = Action::Create(Box::new(state));
     let source = Some("users/service.yaml:41".into());
-    Change { key, action, credential: None, reason: Reason::Declared, remote: None, expect: None, source, loss: false }
+    Change { key, action, credential: None, reason: Reason::Declared, before: None, remote: None, expect: None, source, loss: 0 }
 }
 
 fn companies(users: usize) -> Vec<Change> {

@@ -180,7 +180,7 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
     org.wanted = org.observe().await.ours.into_iter().map(|live| (live.state.key.clone(), live.state)).collect();
     org.run.id = "x\u{3}y".into();
     org.run.losses_allowed = true;
-    let change = Change { loss: true, ..org.change(&key("user/n/mara"), |it| it.enabled = false).await };
+    let change = Change { loss: 1, ..org.change(&key("user/n/mara"), |it| it.enabled = false).await };
     org.execute(&change).await.unwrap();
     drop(org);
     let path = folder.path().join("tenantry.db");

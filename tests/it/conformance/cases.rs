@@ -361,13 +361,13 @@ pub(crate) async fn counts_losses_in_the_window(mut org: Org) {
     org.populate().await;
     let spent = |observed: Observed| observed.spent.0.into_iter().map(|(at, count)| (at.to_string(), count)).collect::<Vec<_>>();
     assert_eq!(spent(org.observe().await), []);
-    let off = Change { loss: true, ..org.change(&key("user/n/mara"), |it| it.enabled = false).await };
+    let off = Change { loss: 1, ..org.change(&key("user/n/mara"), |it| it.enabled = false).await };
     org.execute(&off).await.unwrap();
     org.execute(&off).await.unwrap();
     assert_eq!(spent(org.observe().await), [("n".into(), 1)], "a repetition is no second loss");
     // To another namespace: a loss where it was.
     let away = Change {
-        loss: true,
+        loss: 1,
         ..org.change(&key("user/n/mara"), |it| (it.key, it.place) = (key("user/m/mara"), it.place.clone())).await
     };
     let homeless = org.execute(&away).await;
@@ -375,17 +375,17 @@ pub(crate) async fn counts_losses_in_the_window(mut org: Org) {
     let other = State { key: key("company/m/other"), ..company("other", None) };
     org.execute(&create(&other)).await.unwrap();
     let away = Change {
-        loss: true,
+        loss: 1,
         ..org.change(&key("user/n/mara"), |it| (it.key, it.place) = (key("user/m/mara"), Some(Place::Company(name("other"))))).await
     };
     org.execute(&away).await.unwrap();
     assert_eq!(spent(org.observe().await), [("n".into(), 2)]);
     let allowed = Run { losses_allowed: true, ..org.run.clone() };
-    let gone = Change { loss: true, ..delete(&key("user/n/pia")) };
+    let gone = Change { loss: 1, ..delete(&key("user/n/pia")) };
     org.directory.execute(&gone, &allowed).await.unwrap();
     assert_eq!(spent(org.observe().await), [("n".into(), 2)], "what a flag allowed does not count");
     let other = Run { owner: name("other"), ..org.run.clone() };
-    org.directory.execute(&Change { loss: true, ..delete(&key("user/m/mara")) }, &other).await.unwrap();
+    org.directory.execute(&Change { loss: 1, ..delete(&key("user/m/mara")) }, &other).await.unwrap();
     assert_eq!(spent(org.observe().await), [("m".into(), 1), ("n".into(), 2)], "every owner's losses count");
     let long_ago = org.directory.observe(&org.run.owner, &Scope::All, Duration::ZERO).await.unwrap();
     assert_eq!(spent(long_ago), []);

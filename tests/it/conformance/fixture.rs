@@ -264,6 +264,7 @@ pub(crate) fn create(state: &State) -> Change {
 /// A deletion by key, without a precondition.
 pub(crate) fn delete(key: &Key) -> Change {
     Change {
+        before: None,
         key: key.clone(),
         action: Action::Delete,
         credential: None,
@@ -271,7 +272,7 @@ pub(crate) fn delete(key: &Key) -> Change {
         remote: None,
         expect: None,
         source: Some("users/a.yaml:1".into()),
-        loss: false,
+        loss: 0,
     }
 }
 
