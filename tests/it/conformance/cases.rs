@@ -279,10 +279,12 @@ pub(crate) async fn a_failed_change_stops_no_other(mut org: Org) {
     // Names mean what they mean by the time they are looked up.
     let rekey = org.change(&key("company/n/south"), |it| it.key = key("company/n/zenith")).await;
     let under = |called, place| create(&user(called, Place::Company(name(place))));
-    let changes = [under("a", "south"), rekey, under("b", "south"), under("c", "zenith")];
+    // What is not moved stays, even where its place had another name when its change was planned.
+    let stays = org.change(&key("user/n/jonas"), |it| it.enabled = false).await;
+    let changes = [under("a", "south"), rekey, under("b", "south"), under("c", "zenith"), stays];
     let outcomes = org.directory.execute_all(&changes, &org.run).await;
-    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true]);
-    for called in ["a", "c"] {
+    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true, true]);
+    for called in ["a", "c", "jonas"] {
         assert_eq!(org.live(&key(&format!("user/n/{called}"))).await.state.place, Some(Place::Company(name("zenith"))));
     }
 }
