@@ -1,3 +1,6 @@
 //! Everything that is tested from outside, in one binary.
 
+mod crds;
 mod load;
+mod project;
+mod write;
