@@ -1,7 +1,10 @@
 //! Every integration test, in one binary.
 
 mod conformance;
+mod crds;
 mod load;
 mod memory;
+mod project;
 mod properties;
 mod sqlite;
+mod write;
