@@ -33,7 +33,7 @@ use super::{
 pub use diagnose::{Diagnostic, RelatedPlace, Snippet, diagnose};
 pub use project::{LoadedProject, load_project};
 
-pub(in crate::manifest) use check::nearest;
+pub(in crate::manifest) use tree::{Plain, resolve};
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

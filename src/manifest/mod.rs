@@ -2,31 +2,36 @@
 
 pub mod company;
 pub mod customer;
+pub mod directory;
 mod load;
 mod lower;
 pub mod parts;
 mod problem;
-mod project;
+pub mod project;
 pub mod role;
 mod schema;
 mod sources;
 pub mod status;
 mod text;
 pub mod user;
+mod write;
 
 use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
 
 pub use company::{Company, CompanySpec};
 pub use customer::{Customer, CustomerSpec};
+pub use directory::{Directory, DirectoryFields};
 pub use load::{Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, load, load_project};
 pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
-pub use project::{Budget, DirectorySpec, Percent, Project, Region};
+pub use project::{Budget, DirectorySpec, LedgerSpec, Mail, Passwords, Percent, Project, ProjectSpec, Region, Tls, Transport};
 pub use role::{Home, Requirement, Role, RoleSpec};
+pub use schema::{crds, schemas};
 pub use sources::Sources;
 pub use status::{Condition, ConditionStatus, DirectoryStatus, HeldStatus, HourStatus, PlanStatus, Status};
 pub use user::{User, UserSpec};
+pub use write::{document_json, write_document};
 
 /// The group of our documents.
 pub const GROUP: &str = "tenantry.dev";

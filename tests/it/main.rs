@@ -2,7 +2,10 @@
 
 mod architecture;
 mod conformance;
+mod crds;
 mod load;
 mod memory;
+mod project;
 mod properties;
 mod sqlite;
+mod write;

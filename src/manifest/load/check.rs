@@ -279,7 +279,7 @@ fn one_of(text: &str, words: &[&str]) -> String {
 }
 
 /// The nearest of some words, where one is near.
-pub(in crate::manifest) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = text.chars().take(64).collect::<String>().to_lowercase();
     words
         .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))

@@ -232,6 +232,10 @@ fn map(root: &Node, faults: &[Fault], origin: Origin, out: &mut Vec<Problem>) ->
         Err(found) => return found,
     };
     let broken_off = faults.iter().any(|it| matches!(it.code, Code::Syntax | Code::TooMuch));
+    if broken_off {
+        // What follows from the break is not told again.
+        out.retain(|it| it.code != Code::NoIdentity);
+    }
     let key = own_key(root, kind);
     if !broken_off {
         let named = key.clone().unwrap_or_else(|| Key::new(kind, Namespace::DEFAULT, Name::new("x").expect("a label")));
@@ -374,7 +378,8 @@ fn full<S: Spec>(root: &Node, key: &Key, faults: &[Fault], origin: Origin, out: 
     let reported = |problem: &Problem| {
         let Place::Path(path) = &problem.place else { return false };
         let at = super::place::find(root, path);
-        findings.iter().any(|it| matches!(&it.place, Place::Path(known) if path.starts_with(known)))
+        let follows = |known: &[Step]| path.starts_with(known) || (path.len() > 1 && known.starts_with(path));
+        findings.iter().any(|it| matches!(&it.place, Place::Path(known) if follows(known)))
             || (path.len() > 1 && faults.iter().any(|it| at.contains(&it.at.start)))
     };
     let before = out.len();

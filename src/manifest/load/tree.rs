@@ -249,7 +249,7 @@ impl Builder {
 
 /// What a plain scalar is, to YAML 1.2 (the typed parser here) and to YAML 1.1 (Kubernetes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plain {
+pub(in crate::manifest) enum Plain {
     /// Text to both.
     Text,
     /// Nothing.
@@ -263,7 +263,7 @@ pub(super) enum Plain {
 }
 
 /// Tells what a plain scalar is.
-pub(super) fn resolve(text: &str) -> Plain {
+pub(in crate::manifest) fn resolve(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Plain::Null,
         "true" | "True" | "TRUE" => return Plain::Flag(true),
