@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary.
 
 mod crds;
+mod hostile;
 mod load;
 mod project;
 mod write;

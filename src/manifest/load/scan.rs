@@ -38,7 +38,6 @@ pub(super) fn suspicious(text: &str) -> bool {
                 }
                 line = at + 1;
             }
-            b'a'..=b'z' | b'A'..=b'Z' | b' ' | b'"' => {}
             b'\r' if next == b'\n' => {}
             0..0x20 | 0x7f => return true,
             b'[' | b'{' => {
