@@ -71,8 +71,7 @@ pub struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        let hours = |count: u64| Duration::from_secs(count * 60 * 60);
-        let (invite, temporary, reset) = (hours(72), hours(72), hours(24));
+        let (invite, temporary, reset) = (Duration::from_hours(72), Duration::from_hours(72), Duration::from_hours(24));
         Self { min_length: 8, max_length: 128, classes: 2, generated: 20, invite, temporary, reset }
     }
 }
@@ -122,9 +121,9 @@ pub enum Tls {
 /// Where the history is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerSpec {
-    /// In an SQLite file, relative to the project file.
+    /// In an `SQLite` file, relative to the project file.
     Sqlite(PathBuf),
-    /// In PostgreSQL; not in this release.
+    /// In `PostgreSQL`; not in this release.
     Postgres,
 }
 
@@ -138,7 +137,7 @@ pub struct Region {
 /// Which directory, with how to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectorySpec {
-    /// The embedded one: an SQLite file.
+    /// The embedded one: an `SQLite` file.
     Sqlite {
         /// As written; relative to the project file.
         path: PathBuf,
@@ -177,7 +176,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        let window = Duration::from_secs(24 * 60 * 60);
+        let window = Duration::from_hours(24);
         Self { removals: Percent(1_000), at_least: 5, at_most: 100, window, creates: 100_000, mails: 1_000 }
     }
 }
@@ -195,7 +194,7 @@ impl Default for Project {
             paths: Vec::new(),
             regions: [region("asia-pacific", true), region("europe", false), region("north-america", false)].into(),
             deletion: Deletion::Disable,
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention: Duration::from_hours(30 * 24),
             budget: Budget::default(),
             protected: BTreeSet::new(),
             passwords: Passwords::default(),

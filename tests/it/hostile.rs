@@ -213,13 +213,12 @@ proptest! {
         let errors = loaded.problems.iter().any(|it| it.severity == Severity::Error);
         let broken = loaded.documents.iter().any(|it| matches!(it.form, Form::Broken(_)));
         prop_assert_eq!(errors, broken || loaded.unreadable > 0, "{:#?}", loaded.problems);
-        if !errors && loaded.documents.len() == 1 && loaded.foreign == 0 {
-            if let Some(value) = second_opinion(text.trim_start_matches('\u{feff}')) {
+        if !errors && loaded.documents.len() == 1 && loaded.foreign == 0
+            && let Some(value) = second_opinion(text.trim_start_matches('\u{feff}')) {
                 let key = &loaded.documents[0].key;
                 prop_assert_eq!(value.pointer("/metadata/name").and_then(|it| it.as_str()), Some(key.name.as_str()));
                 prop_assert_eq!(value.pointer("/kind").and_then(|it| it.as_str()), Some(key.kind.manifest()));
             }
-        }
     }
 }
 

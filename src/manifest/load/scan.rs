@@ -39,7 +39,7 @@ pub(super) fn suspicious(text: &str) -> bool {
                 line = at + 1;
             }
             b'\r' if next == b'\n' => {}
-            0..0x20 | 0x7f => return true,
+            0..=0x1f | 0x7f => return true,
             b'[' | b'{' => {
                 flow += 1;
                 if flow > 64 {
