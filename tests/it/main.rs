@@ -3,6 +3,7 @@
 mod architecture;
 mod conformance;
 mod crds;
+mod hostile;
 mod load;
 mod memory;
 mod project;

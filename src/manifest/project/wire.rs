@@ -1,5 +1,7 @@
 //! The project file as it is written.
 
+#![allow(clippy::doc_markdown, reason = "the comments are the descriptions in the schema, for people")]
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
