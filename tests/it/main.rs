@@ -1,7 +1,9 @@
 //! Every integration test, in one binary.
 
+mod architecture;
 mod conformance;
 mod crds;
+mod hostile;
 mod load;
 mod memory;
 mod project;
