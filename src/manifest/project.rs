@@ -137,11 +137,7 @@ pub struct Region {
 /// Which directory, with how to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectorySpec {
-<<<<<<< HEAD
-    /// The embedded one: a file.
-=======
-    /// The embedded one: an `SQLite` file.
->>>>>>> manifest
+    /// The embedded one: an SQLite file.
     Sqlite {
         /// As written; relative to the project file.
         path: PathBuf,
