@@ -3,6 +3,7 @@
 
 pub mod desired;
 pub mod directory;
+pub mod drivers;
 pub mod manifest;
 pub mod model;
 pub mod observed;

@@ -156,3 +156,10 @@ pub struct Capabilities {
     /// Changes worth sending at once.
     pub concurrency: usize,
 }
+
+impl Capabilities {
+    /// Of a directory that has a place for everything: one of our own.
+    pub fn everything() -> Self {
+        Self { fields: Field::ALL.into(), disable: true, move_users: true, company_tree: true, concurrency: 1 }
+    }
+}

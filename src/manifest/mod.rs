@@ -1,14 +1,34 @@
 //! What people write ⇄ text, CRDs, JSON Schema. Reads documents and lowers each to values; knows nothing of directories.
 
+pub mod company;
+pub mod customer;
+mod lower;
+pub mod parts;
 mod problem;
 mod project;
+pub mod role;
+pub mod status;
+mod text;
+pub mod user;
 
 use smol_str::SmolStr;
 
 use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
 
+pub use company::{Company, CompanySpec};
+pub use customer::{Customer, CustomerSpec};
+pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower};
+pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
 pub use project::{Budget, DirectorySpec, Percent, Project, Region};
+pub use role::{Home, Requirement, Role, RoleSpec};
+pub use status::{Condition, ConditionStatus, DirectoryStatus, HeldStatus, HourStatus, PlanStatus, Status};
+pub use user::{User, UserSpec};
+
+/// The group of our documents.
+pub const GROUP: &str = "tenantry.dev";
+/// The one version there is.
+pub const API_VERSION: &str = "tenantry.dev/v1alpha1";
 
 /// One document, lowered: what it says of one thing, before anything else is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]

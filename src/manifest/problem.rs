@@ -43,6 +43,11 @@ impl Place {
         let step = |part: &str| part.parse().map_or_else(|_| Step::Key(SmolStr::new(part)), Step::Index);
         Self::Path(dotted.split('.').filter(|part| !part.is_empty()).map(step).collect())
     }
+
+    /// The value of an annotation, whose name may well contain dots.
+    pub fn annotation(name: &str) -> Self {
+        Self::Path(["metadata", "annotations", name].map(|part| Step::Key(SmolStr::new(part))).into())
+    }
 }
 
 /// How bad it is.

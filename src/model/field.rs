@@ -83,6 +83,47 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every field.
+    pub const ALL: [Self; 37] = [
+        Self::Key,
+        Self::Owner,
+        Self::Retired,
+        Self::Enabled,
+        Self::Suspended,
+        Self::Deletion,
+        Self::Parent,
+        Self::Company,
+        Self::Customer,
+        Self::Username,
+        Self::Email,
+        Self::DisplayName,
+        Self::FirstName,
+        Self::LastName,
+        Self::Phone,
+        Self::Region,
+        Self::Role,
+        Self::Description,
+        Self::Expires,
+        Self::Justification,
+        Self::Type,
+        Self::Logo,
+        Self::ContactName,
+        Self::ContactEmail,
+        Self::ContactPhone,
+        Self::Country,
+        Self::State,
+        Self::City,
+        Self::Zip,
+        Self::Line1,
+        Self::Line2,
+        Self::LivesUnder,
+        Self::MayAppoint,
+        Self::Privileged,
+        Self::ManageCompanies,
+        Self::ManageCustomers,
+        Self::Requires,
+    ];
+
     /// The name in a plan, which is the name in `spec` where there is one.
     pub fn name(self) -> &'static str {
         match self {
@@ -156,4 +197,16 @@ pub struct FieldChange {
     pub before: FieldValue,
     /// What is wanted.
     pub after: FieldValue,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_fields_is_complete() {
+        let sorted = Field::ALL.windows(2).all(|pair| pair[0] < pair[1]);
+        assert!(sorted && Field::ALL[0] == Field::Key && Field::ALL.last() == Some(&Field::Requires));
+        assert_eq!(Field::ALL.len(), Field::Requires as usize + 1);
+    }
 }

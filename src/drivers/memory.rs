@@ -1,0 +1,435 @@
+//! A directory that is gone when the program ends: the reference for every other driver, and the double for tests of the
+//! core. Identifiers and the clock are deterministic, and it can be made to fail.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use smol_str::{SmolStr, format_smolstr};
+use tokio::sync::Semaphore;
+
+use crate::{
+    directory::{Directory, DirectoryError, ErrorKind, Executed, Lease, Run},
+    model::{Body, Key, Kind, Name, Namespace, RemoteId, Version},
+    observed::{Applied, Capabilities, Live, Observed, Scope, Spent, Stranger},
+    plan::Change,
+};
+
+use super::rows::{self, Above, Claim, Found, Step, Write};
+
+/// A directory in memory.
+#[derive(Debug)]
+pub struct Memory {
+    capabilities: Capabilities,
+    lease: Arc<Semaphore>,
+    inner: Mutex<Inner>,
+}
+
+/// One object. The place within `found` is worked out anew at each look, from `parent`.
+#[derive(Debug, Clone)]
+struct Entry {
+    found: Found,
+    parent: Option<RemoteId>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    objects: BTreeMap<RemoteId, Entry>,
+    keys: BTreeMap<Key, RemoteId>,
+    claims: BTreeMap<(Claimed, SmolStr), RemoteId>,
+    children: BTreeSet<(RemoteId, RemoteId)>,
+    losses: Vec<(Timestamp, Namespace)>,
+    roots: BTreeMap<Name, String>,
+    /// The root for owners without one of their own: what [`Memory::with`] was given.
+    root: Option<String>,
+    now: Timestamp,
+    ids: u64,
+    reads: u64,
+    writes: u64,
+    executes: u64,
+    failing: BTreeMap<u64, (ErrorKind, bool)>,
+    blind: Option<ErrorKind>,
+}
+
+/// Within what a value is unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Claimed {
+    Username,
+    Email,
+    /// Titles within one company.
+    Title(RemoteId),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty directory. Its clock stands at the beginning of 2026 until it is moved.
+    pub fn new() -> Self {
+        let now = Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self {
+            capabilities: Capabilities::everything(),
+            lease: Arc::new(Semaphore::new(1)),
+            inner: Mutex::new(Inner { now, ..Inner::default() }),
+        }
+    }
+
+    /// A directory that holds this much. Places are found by key; losses count from now on; the root is every owner's.
+    ///
+    /// # Panics
+    /// Where two objects have the same key or the same unique value, or something stands under what is not there.
+    pub fn with(observed: Observed) -> Self {
+        let memory = Self::new();
+        let Observed { ours, strangers, spent: Spent(spent), applied: Applied { root } } = observed;
+        let mut inner = memory.lock();
+        inner.root = root;
+        let now = inner.now;
+        for (namespace, count) in spent {
+            inner.losses.extend((0..count).map(|_| (now, namespace.clone())));
+        }
+        let mut places = Vec::new();
+        for stranger in strangers {
+            let parent = stranger.parent.clone();
+            inner.put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
+        }
+        for live in ours {
+            places.push((live.id.clone(), live.state.above()));
+            inner.put(Entry { found: Found::Managed(Box::new(live)), parent: None }).expect("objects are unique");
+        }
+        for (id, above) in places {
+            let Some(above) = above else { continue };
+            let parent = inner.resolve(&above).unwrap_or_else(|| panic!("{above} is there"));
+            let mut entry = inner.take(&id).expect("it was just put");
+            entry.parent = Some(parent);
+            inner.put(entry).expect("titles are unique within a company");
+        }
+        drop(inner);
+        memory
+    }
+
+    /// The same directory that can do something else.
+    #[must_use]
+    pub fn capable(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Puts in an object that nobody manages, as a foreign tool would.
+    ///
+    /// # Panics
+    /// Where another object has its identifier or a unique value of its own.
+    pub fn insert_stranger(&self, stranger: Stranger) {
+        let parent = stranger.parent.clone();
+        self.lock().put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
+    }
+
+    /// Changes a managed object behind our back, as a foreign tool would: its version changes too.
+    ///
+    /// # Panics
+    /// Where there is no such object, or it takes what another one has.
+    pub fn tamper(&self, key: &Key, change: impl FnOnce(&mut Live)) {
+        let mut inner = self.lock();
+        let id = inner.keys.get(key).cloned().unwrap_or_else(|| panic!("{key} is there"));
+        let mut entry = inner.take(&id).expect("it has just been found");
+        if let Found::Managed(live) = &mut entry.found {
+            let next = live.version.as_ref().and_then(|it| it.0.parse::<u64>().ok()).unwrap_or_default() + 1;
+            live.version = Some(rows::version(next));
+            change(live);
+        }
+        inner.put(entry).expect("it takes nothing from others");
+    }
+
+    /// The time it is in the directory.
+    pub fn now(&self) -> Timestamp {
+        self.lock().now
+    }
+
+    /// Moves the clock.
+    pub fn set_now(&self, now: Timestamp) {
+        self.lock().now = now;
+    }
+
+    /// Makes the `nth` change from here on fail, the next one being the first; nothing is written.
+    pub fn fail_execute(&self, nth: u64, kind: ErrorKind) {
+        let mut inner = self.lock();
+        let at = inner.executes + nth;
+        inner.failing.insert(at, (kind, false));
+    }
+
+    /// Carries out the `nth` change from here on and says all the same that it failed: an answer that was lost.
+    pub fn lose_answer(&self, nth: u64, kind: ErrorKind) {
+        let mut inner = self.lock();
+        let at = inner.executes + nth;
+        inner.failing.insert(at, (kind, true));
+    }
+
+    /// Makes every look fail, or with `None` no more.
+    pub fn fail_observe(&self, kind: Option<ErrorKind>) {
+        self.lock().blind = kind;
+    }
+
+    /// How often it was looked at.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
+    /// How many objects were written, and roots remembered.
+    pub fn writes(&self) -> u64 {
+        self.lock().writes
+    }
+
+    /// What it holds, without counting as a read: all losses ever, and the root it began with.
+    pub fn snapshot(&self) -> Observed {
+        self.lock().look(None, None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Directory for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn observe(&self, owner: &Name, _: &Scope, window: Duration) -> Result<Observed, DirectoryError> {
+        let mut inner = self.lock();
+        inner.reads += 1;
+        if let Some(kind) = &inner.blind {
+            return Err(DirectoryError::new("read the directory", kind.clone()));
+        }
+        let since = inner.now.checked_sub(window).unwrap_or(Timestamp::MIN);
+        Ok(inner.look(Some(owner), Some(since)))
+    }
+
+    async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>> {
+        let mut inner = self.lock();
+        let mut one = |change: &Change| {
+            if run.stop.requested() {
+                return Err(rows::failure(change, ErrorKind::Interrupted));
+            }
+            inner.executes += 1;
+            let at = inner.executes;
+            match inner.failing.remove(&at) {
+                Some((kind, false)) => Err(rows::failure(change, kind)),
+                Some((kind, true)) => inner.execute(change, run).and(Err(rows::failure(change, kind))),
+                None => inner.execute(change, run),
+            }
+        };
+        changes.iter().map(&mut one).collect()
+    }
+
+    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError> {
+        let mut inner = self.lock();
+        if inner.roots.get(owner).or(inner.root.as_ref()).is_none_or(|known| known != root) {
+            inner.roots.insert(owner.clone(), root.to_owned());
+            inner.writes += 1;
+        }
+        Ok(())
+    }
+
+    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError> {
+        if let Ok(permit) = Arc::clone(&self.lease).try_acquire_owned() {
+            return Ok(Lease::new(permit));
+        }
+        let locked = || DirectoryError::new("take the lock", ErrorKind::Locked(None));
+        let waiting = tokio::time::timeout(wait, Arc::clone(&self.lease).acquire_owned());
+        waiting.await.ok().and_then(Result::ok).map(Lease::new).ok_or_else(locked)
+    }
+}
+
+impl Inner {
+    fn look(&self, owner: Option<&Name>, since: Option<Timestamp>) -> Observed {
+        let mut observed = Observed::default();
+        for entry in self.objects.values() {
+            match self.placed(entry) {
+                Found::Managed(live) => observed.ours.push(*live),
+                Found::Stranger(stranger) => observed.strangers.push(*stranger),
+            }
+        }
+        observed.ours.sort_unstable_by(|a, b| a.state.key.cmp(&b.state.key));
+        for (_, namespace) in self.losses.iter().filter(|(at, _)| since.is_none_or(|since| *at > since)) {
+            *observed.spent.0.entry(namespace.clone()).or_default() += 1;
+        }
+        observed.applied.root = owner.and_then(|owner| self.roots.get(owner)).or(self.root.as_ref()).cloned();
+        observed
+    }
+
+    /// An object with its place as it is now.
+    fn placed(&self, entry: &Entry) -> Found {
+        let mut found = entry.found.clone();
+        if let Found::Managed(live) = &mut found {
+            live.state.place = entry.parent.as_ref().and_then(|id| {
+                let above = &self.objects.get(id)?.found;
+                let key = above.key().map(|key| (&key.namespace, &key.name));
+                Above { id, kind: above.kind(), key }.place(&live.state.key.namespace)
+            });
+        }
+        found
+    }
+
+    fn resolve(&self, above: &Key) -> Option<RemoteId> {
+        let outside = || {
+            let id = rows::outside(&above.name)?;
+            let alike = |entry: &&Entry| Name::nearest(&entry.found.id().0).is_some_and(|name| name.as_str() == id);
+            let entry = self.objects.values().find(alike)?;
+            (entry.found.kind() == above.kind).then(|| entry.found.id().clone())
+        };
+        self.keys.get(above).cloned().or_else(outside)
+    }
+
+    fn execute(&mut self, change: &Change, run: &Run) -> Result<Executed, DirectoryError> {
+        let id = change.remote.as_ref().or_else(|| self.keys.get(&change.key));
+        let old = id.and_then(|id| self.objects.get(id)).cloned();
+        let found = old.as_ref().map(|entry| self.placed(entry));
+        let lost = change.loss && !run.losses_allowed;
+        let loser = rows::loses(change, found.as_ref());
+        let (id, version) = match (rows::step(change, found.as_ref(), self.now)?, old) {
+            (Step::Settled(executed), _) => return Ok(executed),
+            (Step::Insert(write), _) => {
+                let parent = self.parent(change, &write, None)?;
+                self.ids += 1;
+                let id = RemoteId(format_smolstr!("m{:07}", self.ids));
+                let version = rows::version(write.version);
+                let entry = entry(id.clone(), self.now, write, parent);
+                self.put(entry).map_err(|claim| rows::taken(change, claim))?;
+                (id, Some(version))
+            }
+            (Step::Replace(write), Some(old)) => {
+                let id = old.found.id().clone();
+                let parent = self.parent(change, &write, Some(&id))?;
+                let version = rows::version(write.version);
+                let entry = entry(id.clone(), old.found.created_at(), write, parent);
+                self.take(&id);
+                if let Err(claim) = self.put(entry) {
+                    self.put(old).expect("it was there before");
+                    return Err(rows::taken(change, claim));
+                }
+                (id, Some(version))
+            }
+            (Step::Remove(_), Some(old)) => {
+                let id = old.found.id().clone();
+                let count = self.children.range((id.clone(), RemoteId(SmolStr::default()))..).take_while(|it| it.0 == id).count();
+                if count > 0 {
+                    return Err(rows::inhabited(change, count as u64));
+                }
+                self.take(&id);
+                (id, None)
+            }
+            (Step::Replace(_) | Step::Remove(_), None) => return Err(rows::failure(change, ErrorKind::Moved)),
+        };
+        if lost {
+            self.losses.push((self.now, loser));
+        }
+        self.writes += 1;
+        Ok(Executed { id, version })
+    }
+
+    fn parent(&self, change: &Change, write: &Write<'_>, id: Option<&RemoteId>) -> Result<Option<RemoteId>, DirectoryError> {
+        let Some(above) = write.to.above() else { return Ok(None) };
+        let parent = self.resolve(&above).ok_or_else(|| rows::homeless(change, &above))?;
+        let mut next = Some(&parent);
+        while let Some(up) = next {
+            if Some(up) == id {
+                return Err(rows::cyclic(change));
+            }
+            next = self.objects.get(up).and_then(|entry| entry.parent.as_ref());
+        }
+        Ok(Some(parent))
+    }
+
+    /// Takes an object out, with everything it claims.
+    fn take(&mut self, id: &RemoteId) -> Option<Entry> {
+        let entry = self.objects.remove(id)?;
+        if let Some(key) = entry.found.key() {
+            self.keys.remove(key);
+        }
+        for claim in claims(&entry) {
+            self.claims.remove(&claim);
+        }
+        if let Some(parent) = &entry.parent {
+            self.children.remove(&(parent.clone(), id.clone()));
+        }
+        Some(entry)
+    }
+
+    /// Puts an object in, unless something it claims is taken.
+    fn put(&mut self, entry: Entry) -> Result<(), Claim> {
+        let id = entry.found.id().clone();
+        if self.objects.contains_key(&id) || entry.found.key().is_some_and(|key| self.keys.contains_key(key)) {
+            return Err(Claim::Key);
+        }
+        let claims = claims(&entry);
+        if let Some((claimed, _)) = claims.iter().find(|claim| self.claims.contains_key(claim)) {
+            return Err(match claimed {
+                Claimed::Username => Claim::Username,
+                Claimed::Email => Claim::Email,
+                Claimed::Title(_) => Claim::Title,
+            });
+        }
+        self.claims.extend(claims.into_iter().map(|claim| (claim, id.clone())));
+        if let Some(key) = entry.found.key() {
+            self.keys.insert(key.clone(), id.clone());
+        }
+        if let Some(parent) = &entry.parent {
+            self.children.insert((parent.clone(), id.clone()));
+        }
+        self.objects.insert(id, entry);
+        Ok(())
+    }
+}
+
+/// The row that a write makes.
+fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, parent: Option<RemoteId>) -> Entry {
+    let Write { to, credential, retired_at, source, version, fields: _ } = write;
+    let version: Option<Version> = Some(rows::version(version));
+    let found = if to.owner.is_some() {
+        let (state, left_enabled) = (to.clone(), to.enabled);
+        Found::Managed(Box::new(Live { state, id, version, left_enabled, credential, retired_at, created_at, source }))
+    } else {
+        let (label, email) = match &to.body {
+            Body::Role(_) => (SmolStr::new(to.key.name.as_str()), None),
+            Body::Company(company) => (SmolStr::new(company.display_name.as_str()), None),
+            Body::Customer(customer) => (SmolStr::new(customer.display_name.as_str()), None),
+            Body::User(user) => (SmolStr::new(user.username.as_str()), Some(SmolStr::new(user.email.as_str()))),
+        };
+        let (kind, enabled, fit, parent) = (to.key.kind, to.enabled, Ok(to.body.clone()), parent.clone());
+        Found::Stranger(Box::new(Stranger { id, kind, parent, label, email, enabled, version, created_at, fit }))
+    };
+    Entry { found, parent }
+}
+
+/// What an object has that no other may have, apart from its key.
+fn claims(entry: &Entry) -> Vec<(Claimed, SmolStr)> {
+    let body = match &entry.found {
+        Found::Managed(live) => Some(&live.state.body),
+        Found::Stranger(stranger) => stranger.fit.as_ref().ok(),
+    };
+    match (body, &entry.found) {
+        (Some(Body::User(user)), _) => {
+            vec![(Claimed::Username, SmolStr::new(user.username.as_str())), (Claimed::Email, SmolStr::new(user.email.as_str()))]
+        }
+        (Some(Body::Customer(customer)), _) => {
+            let title = |parent: &RemoteId| (Claimed::Title(parent.clone()), SmolStr::new(customer.display_name.as_str()));
+            entry.parent.iter().map(title).collect()
+        }
+        (None, Found::Stranger(stranger)) if stranger.kind == Kind::User => {
+            let email = stranger.email.iter().map(|email| (Claimed::Email, SmolStr::new(email.to_lowercase())));
+            email.chain([(Claimed::Username, SmolStr::new(stranger.label.to_lowercase()))]).collect()
+        }
+        (Some(Body::Role(_) | Body::Company(_)) | None, _) => Vec::new(),
+    }
+}

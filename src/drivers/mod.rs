@@ -1,0 +1,24 @@
+//! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
+//! nothing.
+
+mod memory;
+mod rows;
+pub mod sqlite;
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    directory::{Directory, DirectoryError},
+    manifest::DirectorySpec,
+};
+
+pub use memory::Memory;
+pub use sqlite::Sqlite;
+
+/// Opens the directory that a project names. Relative paths start from `base`, the folder of the project file. Nothing is
+/// read or written yet, so this does no I/O and fails only on what the specification itself says.
+pub fn open(spec: &DirectorySpec, base: &Path) -> Result<Arc<dyn Directory>, DirectoryError> {
+    match spec {
+        DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+    }
+}

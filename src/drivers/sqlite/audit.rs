@@ -1,0 +1,239 @@
+//! The audit trail: one record for each write, each with a hash over itself and the one before.
+
+use std::path::Path;
+
+use rusqlite::{
+    Connection, OptionalExtension, Statement,
+    types::{ToSqlOutput, ValueRef},
+};
+use sha2::{Digest, Sha256};
+
+use crate::directory::{DirectoryError, ErrorKind};
+
+use super::{failed, schema};
+
+/// What comes before the first record.
+const GENESIS: Hash = [0; 32];
+
+type Hash = [u8; 32];
+
+/// The columns of a record without its hash, in the order in which they are hashed and stored.
+const COLUMNS: [&str; 21] = [
+    "seq", "at", "run", "actor", "owner", "verb", "kind", "namespace", "name", "remote", "reason", "cause", "changes", "loss",
+    "loss_allowed", "loss_namespace", "source", "commit_id", "author", "digest", "prev",
+];
+
+/// What one record says, apart from its number and hashes.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    /// Microseconds since 1970.
+    pub(super) at: i64,
+    pub(super) run: &'a str,
+    pub(super) actor: Option<&'a str>,
+    pub(super) owner: &'a str,
+    pub(super) verb: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) remote: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) cause: Option<&'a str>,
+    /// JSON.
+    pub(super) changes: &'a str,
+    /// It counts in the window.
+    pub(super) loss: bool,
+    /// It is a loss that a flag allowed.
+    pub(super) loss_allowed: bool,
+    pub(super) loss_namespace: Option<&'a str>,
+    pub(super) source: Option<&'a str>,
+    pub(super) commit: Option<&'a str>,
+    pub(super) author: Option<&'a str>,
+    pub(super) digest: &'a str,
+}
+
+/// The end of the trail within one transaction.
+#[derive(Debug)]
+pub(super) struct Trail {
+    seq: i64,
+    hash: Hash,
+}
+
+impl Trail {
+    /// Takes up the trail where it ends.
+    pub(super) fn continued(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.query_row("SELECT seq, hash FROM head", [], |row| Ok(Self { seq: row.get(0)?, hash: row.get(1)? }))
+    }
+
+    /// The statement that [`Trail::append`] takes.
+    pub(super) fn statement(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
+        let marks = vec!["?"; COLUMNS.len() + 1].join(", ");
+        connection.prepare(&format!("INSERT INTO audit ({}, hash) VALUES ({marks})", COLUMNS.join(", ")))
+    }
+
+    /// Adds a record.
+    pub(super) fn append(&mut self, statement: &mut Statement<'_>, record: &Record<'_>) -> rusqlite::Result<()> {
+        let Record {
+            at,
+            run,
+            actor,
+            owner,
+            verb,
+            kind,
+            namespace,
+            name,
+            remote,
+            reason,
+            cause,
+            changes,
+            loss,
+            loss_allowed,
+            loss_namespace,
+            source,
+            commit,
+            author,
+            digest,
+        } = *record;
+        let prev = self.hash;
+        let values: [ValueRef<'_>; COLUMNS.len()] = [
+            ValueRef::Integer(self.seq + 1),
+            ValueRef::Integer(at),
+            text(run),
+            optional(actor),
+            text(owner),
+            text(verb),
+            text(kind),
+            text(namespace),
+            text(name),
+            text(remote),
+            text(reason),
+            optional(cause),
+            text(changes),
+            ValueRef::Integer((loss).into()),
+            ValueRef::Integer((loss_allowed).into()),
+            optional(loss_namespace),
+            optional(source),
+            optional(commit),
+            optional(author),
+            text(digest),
+            ValueRef::Blob(&prev),
+        ];
+        let hash = hash(values.iter().copied());
+        let with_hash = values.into_iter().chain([ValueRef::Blob(&hash)]);
+        for (column, value) in with_hash.enumerate() {
+            statement.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(value))?;
+        }
+        statement.raw_execute()?;
+        (self.seq, self.hash) = (self.seq + 1, hash);
+        Ok(())
+    }
+
+    /// Says where the trail ends now.
+    pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute("UPDATE head SET seq = ?1, hash = ?2", rusqlite::params![self.seq, self.hash])?;
+        Ok(())
+    }
+}
+
+fn text(text: &str) -> ValueRef<'_> {
+    ValueRef::Text(text.as_bytes())
+}
+
+fn optional(it: Option<&str>) -> ValueRef<'_> {
+    it.map_or(ValueRef::Null, text)
+}
+
+/// The hash of a record: of each column its type, its length in bytes where it has one (64 bits, little-endian), and the
+/// value. No two records are encoded alike.
+fn hash<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> Hash {
+    let mut hasher = Sha256::new_with_prefix(b"tenantry-audit-1");
+    for value in values {
+        match value {
+            ValueRef::Null => hasher.update([0]),
+            ValueRef::Integer(number) => {
+                hasher.update([1]);
+                hasher.update(number.to_le_bytes());
+            }
+            ValueRef::Real(number) => {
+                hasher.update([2]);
+                hasher.update(number.to_le_bytes());
+            }
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                hasher.update([if matches!(value, ValueRef::Text(_)) { 3 } else { 4 }]);
+                hasher.update((bytes.len() as u64).to_le_bytes());
+                hasher.update(bytes);
+            }
+        }
+    }
+    hasher.finalize().into()
+}
+
+/// What is to be said of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chain {
+    /// Every record is as it was written. Somebody who could write the file could have written all of it anew: compare the
+    /// head with one that was kept elsewhere.
+    Whole {
+        /// How many records there are.
+        records: u64,
+        /// The hash of the last one, in hexadecimal; zeros where there is none.
+        head: String,
+    },
+    /// A record is not as it was written, or is not there.
+    Broken {
+        /// The number of the first such record, from 1.
+        record: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// Reads the whole trail, one record at a time.
+pub(super) fn verify(path: &Path) -> Result<Chain, DirectoryError> {
+    let mut hex = String::new();
+    if !schema::exists(path)? {
+        hex.push_str(&"0".repeat(64));
+        return Ok(Chain::Whole { records: 0, head: hex });
+    }
+    let mut connection = schema::reader(path)?;
+    let mut verify = || -> rusqlite::Result<Chain> {
+        let transaction = connection.transaction()?;
+        let mut statement = transaction.prepare(&format!("SELECT {}, hash FROM audit ORDER BY seq", COLUMNS.join(", ")))?;
+        let mut rows = statement.query([])?;
+        let (mut prev, mut seq) = (GENESIS, 0);
+        while let Some(row) = rows.next()? {
+            let broken = |reason| Ok(Chain::Broken { record: seq + 1, reason });
+            if row.get_ref(0)? != ValueRef::Integer((seq + 1).try_into().unwrap_or(i64::MAX)) {
+                return broken("it is missing");
+            }
+            if row.get_ref(COLUMNS.len() - 1)? != ValueRef::Blob(&prev) {
+                return broken("it does not follow the one before");
+            }
+            let values = (0..COLUMNS.len()).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
+            let found = hash(values.into_iter());
+            if row.get_ref(COLUMNS.len())? != ValueRef::Blob(&found) {
+                return broken("it was changed");
+            }
+            (prev, seq) = (found, seq + 1);
+        }
+        let Trail { seq: last, hash } = Trail::continued(&transaction)?;
+        if u64::try_from(last) != Ok(seq) || hash != prev {
+            return Ok(Chain::Broken { record: seq + 1, reason: "the trail does not end where it should" });
+        }
+        let head = prev.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Chain::Whole { records: seq, head })
+    };
+    verify().map_err(|error| failed("verify the audit trail", error))
+}
+
+/// Refuses a trail that does not end where it ended: the budget counts from it.
+pub(super) fn check_head(connection: &Connection) -> Result<(), DirectoryError> {
+    let failed = |error| failed("read the audit trail", error);
+    let Trail { seq, hash } = Trail::continued(connection).map_err(failed)?;
+    let last = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    let last: Option<(i64, Hash)> =
+        connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)?;
+    if last.unwrap_or((0, GENESIS)) == (seq, hash) {
+        return Ok(());
+    }
+    Err(DirectoryError::new("read the audit trail", ErrorKind::Incomplete).because("it does not end where it ended"))
+}

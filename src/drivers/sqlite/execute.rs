@@ -1,0 +1,371 @@
+//! Changes → rows, each with its audit record.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Statement, Transaction, TransactionBehavior, params};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use uuid::Uuid;
+
+use crate::{
+    directory::{DirectoryError, ErrorKind, Executed, Run},
+    drivers::rows::{self, Claim, Found, Step, Write},
+    model::{Body, FieldChange, FieldValue, Key, Kind, RemoteId},
+    plan::{Change, Reason},
+};
+
+use super::{
+    audit::{Record, Trail},
+    kind_of, observe,
+};
+
+type Outcome = Result<Executed, DirectoryError>;
+
+/// Why a change was not carried out.
+enum Failure {
+    /// This one cannot be; the others of its chunk can.
+    Change(DirectoryError),
+    /// The transaction is lost, and everything in it.
+    Chunk(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Chunk(error)
+    }
+}
+
+impl From<DirectoryError> for Failure {
+    fn from(error: DirectoryError) -> Self {
+        Self::Change(error)
+    }
+}
+
+/// Carries out a chunk of changes in one transaction. Every change writes its object with one statement, which SQLite undoes
+/// as a whole where it violates a constraint, so that nobody needs savepoints; any other failure ends the transaction.
+pub(super) fn execute(connection: &mut Connection, changes: &[Change], run: &Run) -> Vec<Outcome> {
+    match try_execute(connection, changes, run) {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            let kind = match kind_of(&error) {
+                // Constraints of single changes never come this far.
+                ErrorKind::Conflict => ErrorKind::Failed,
+                kind => kind,
+            };
+            all_failed(changes, &DirectoryError::new("write", kind).because(error))
+        }
+    }
+}
+
+/// The same failure for each of the changes.
+pub(super) fn all_failed(changes: &[Change], error: &DirectoryError) -> Vec<Outcome> {
+    let DirectoryError { operation, kind, source } = error;
+    let cause = source.as_ref().map_or_else(|| format!("cannot {operation}"), |source| format!("cannot {operation}: {source}"));
+    changes.iter().map(|change| Err(rows::failure(change, kind.clone()).because(cause.clone()))).collect()
+}
+
+fn try_execute(connection: &mut Connection, changes: &[Change], run: &Run) -> rusqlite::Result<Vec<Outcome>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcomes = one_by_one(&transaction, changes, run)?;
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+fn one_by_one(transaction: &Transaction<'_>, changes: &[Change], run: &Run) -> rusqlite::Result<Vec<Outcome>> {
+    let mut chunk = Chunk {
+        insert: transaction.prepare_cached(INSERT)?,
+        audit: Trail::statement(transaction)?,
+        trail: Trail::continued(transaction)?,
+        places: HashMap::new(),
+        json: Vec::new(),
+        transaction,
+        run,
+    };
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        if run.stop.requested() {
+            outcomes.push(Err(rows::failure(change, ErrorKind::Interrupted)));
+            continue;
+        }
+        match chunk.one(change) {
+            Ok(executed) => outcomes.push(Ok(executed)),
+            Err(Failure::Change(error)) => outcomes.push(Err(error)),
+            Err(Failure::Chunk(error)) => return Err(error),
+        }
+    }
+    chunk.trail.finish(transaction)?;
+    Ok(outcomes)
+}
+
+const INSERT: &str = "INSERT INTO objects (id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
+     left_enabled, credential, username, email, title, body, version, created_at, updated_at, source) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?19)";
+
+const UPDATE: &str = "UPDATE objects SET namespace = ?2, name = ?3, owner = ?4, parent = ?5, enabled = ?6, suspended = ?7, \
+     retired_at = ?8, deletion = ?9, left_enabled = ?10, credential = ?11, username = ?12, email = ?13, title = ?14, body = ?15, \
+     version = ?16, updated_at = ?17, source = ?18, formerly = ?19 WHERE id = ?1";
+
+struct Chunk<'a> {
+    transaction: &'a Transaction<'a>,
+    run: &'a Run,
+    insert: CachedStatement<'a>,
+    audit: Statement<'a>,
+    trail: Trail,
+    /// Row numbers of what others stand under.
+    places: HashMap<Key, i64>,
+    json: Vec<u8>,
+}
+
+impl Chunk<'_> {
+    fn one(&mut self, change: &Change) -> Result<Executed, Failure> {
+        let now = Timestamp::now();
+        let creates = matches!(change.action, crate::plan::Action::Create(_));
+        // Nearly every create finds nothing: what it would collide with is looked for afterwards.
+        let found = if creates { None } else { self.find(change)? };
+        let step = rows::step(change, found.as_ref(), now)?;
+        if change.key.kind != Kind::User && !creates {
+            self.places.clear();
+        }
+        let (executed, fields) = match (step, &found) {
+            (Step::Settled(executed), _) => return Ok(executed),
+            (Step::Insert(write), _) => match self.insert(change, &write, now) {
+                Err(Failure::Change(error)) if error.kind == ErrorKind::Conflict => {
+                    return match self.find(change)? {
+                        Some(found) => match rows::step(change, Some(&found), now)? {
+                            Step::Settled(executed) => Ok(executed),
+                            Step::Insert(_) | Step::Replace(_) | Step::Remove(_) => Err(error.into()),
+                        },
+                        None => Err(error.into()),
+                    };
+                }
+                done => (done?, write.fields),
+            },
+            (Step::Replace(write), Some(found)) => (self.replace(change, &write, found, now)?, write.fields),
+            (Step::Remove(fields), Some(found)) => (self.remove(change, found)?, fields),
+            (Step::Replace(_) | Step::Remove(_), None) => return Err(rows::failure(change, ErrorKind::Moved).into()),
+        };
+        self.record(change, found.as_ref(), &executed.id, &fields, now)?;
+        Ok(executed)
+    }
+
+    /// The object a change is about.
+    fn find(&self, change: &Change) -> Result<Option<Found>, Failure> {
+        let Change { key, remote, .. } = change;
+        let (condition, values) = match remote {
+            Some(id) => ("id = ?1", vec![id.0.as_str()]),
+            None => ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()]),
+        };
+        let sql = format!("SELECT {} FROM objects WHERE {condition}", observe::COLUMNS);
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let above = |row| observe::parent(self.transaction, row).map_err(|error| super::failed("read the directory", error));
+        Ok(Some(observe::decode(row, above)?))
+    }
+
+    fn insert(&mut self, change: &Change, write: &Write<'_>, now: Timestamp) -> Result<Executed, Failure> {
+        let parent = self.parent(change, write)?;
+        let Write { to, credential, retired_at, source, version, fields: _ } = write;
+        let id = Uuid::now_v7().hyphenated().to_smolstr();
+        let body = json(&mut self.json, &to.body);
+        let (username, email, title) = claims(&to.body, parent);
+        let done = self.insert.execute(params![
+            id.as_str(),
+            to.key.kind.word(),
+            to.owner.as_ref().map(|_| to.key.namespace.as_str()),
+            to.owner.as_ref().map(|_| to.key.name.as_str()),
+            to.owner.as_ref().map(crate::model::Name::as_str),
+            parent,
+            to.enabled,
+            to.suspended,
+            retired_at.map(Timestamp::as_microsecond),
+            to.owner.as_ref().map(|_| to.deletion.as_str()),
+            to.enabled,
+            observe::unmark(credential).as_deref(),
+            username,
+            email,
+            title,
+            body,
+            version.cast_signed(),
+            now.as_microsecond(),
+            source.as_deref(),
+        ]);
+        done.map_err(|error| violated(change, error))?;
+        Ok(Executed { id: RemoteId(id), version: Some(rows::version(*version)) })
+    }
+
+    fn replace(&mut self, change: &Change, write: &Write<'_>, found: &Found, now: Timestamp) -> Result<Executed, Failure> {
+        let parent = self.parent(change, write)?;
+        let id = found.id().clone();
+        if change.key.kind == Kind::Company {
+            self.acyclic(change, &id, parent)?;
+        }
+        let Write { to, credential, retired_at, source, version, fields: _ } = write;
+        let body = json(&mut self.json, &to.body);
+        let (username, email, title) = claims(&to.body, parent);
+        let managed = to.owner.is_some();
+        let done = self.transaction.prepare_cached(UPDATE)?.execute(params![
+            id.0.as_str(),
+            managed.then_some(to.key.namespace.as_str()),
+            managed.then_some(to.key.name.as_str()),
+            to.owner.as_ref().map(crate::model::Name::as_str),
+            parent,
+            to.enabled,
+            managed && to.suspended,
+            retired_at.filter(|_| managed).map(Timestamp::as_microsecond),
+            managed.then_some(to.deletion.as_str()),
+            to.enabled,
+            observe::unmark(credential).filter(|_| managed).as_deref(),
+            username,
+            email,
+            title,
+            body,
+            version.cast_signed(),
+            now.as_microsecond(),
+            source.as_deref().filter(|_| managed),
+            (!managed).then(|| to.key.to_smolstr()).as_deref(),
+        ]);
+        done.map_err(|error| violated(change, error))?;
+        Ok(Executed { id, version: Some(rows::version(*version)) })
+    }
+
+    fn remove(&mut self, change: &Change, found: &Found) -> Result<Executed, Failure> {
+        let id = found.id().clone();
+        let children = "SELECT count(*) FROM objects WHERE parent = (SELECT row FROM objects WHERE id = ?1)";
+        let children: u32 = self.transaction.prepare_cached(children)?.query_row([id.0.as_str()], |row| row.get(0))?;
+        if children > 0 {
+            return Err(rows::inhabited(change, children.into()).into());
+        }
+        self.transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id.0.as_str()])?;
+        Ok(Executed { id, version: None })
+    }
+
+    /// The row number of what the object will stand under.
+    fn parent(&mut self, change: &Change, write: &Write<'_>) -> Result<Option<i64>, Failure> {
+        let Some(above) = write.to.above() else { return Ok(None) };
+        if let Some(row) = self.places.get(&above) {
+            return Ok(Some(*row));
+        }
+        let by_key = "SELECT row FROM objects WHERE kind = ?1 AND namespace = ?2 AND name = ?3";
+        let Key { kind, namespace, name } = &above;
+        let values = [kind.word(), namespace.as_str(), name.as_str()];
+        let mut row: Option<i64> = self.transaction.prepare_cached(by_key)?.query_row(values, |row| row.get(0)).optional()?;
+        if let (None, Some(id)) = (row, rows::outside(name)) {
+            let by_id = "SELECT row FROM objects WHERE kind = ?1 AND id = ?2";
+            row = self.transaction.prepare_cached(by_id)?.query_row([kind.word(), id], |row| row.get(0)).optional()?;
+        }
+        let row = row.ok_or_else(|| rows::homeless(change, &above))?;
+        self.places.insert(above, row);
+        Ok(Some(row))
+    }
+
+    /// Refuses a company that would stand under itself.
+    fn acyclic(&self, change: &Change, id: &RemoteId, parent: Option<i64>) -> Result<(), Failure> {
+        let sql = "WITH RECURSIVE above (row) AS (VALUES (?1) UNION SELECT parent FROM objects JOIN above USING (row)) \
+                   SELECT EXISTS (SELECT 1 FROM objects JOIN above USING (row) WHERE id = ?2)";
+        let cyclic: bool = self.transaction.prepare_cached(sql)?.query_row(params![parent, id.0.as_str()], |row| row.get(0))?;
+        if cyclic { Err(rows::cyclic(change).into()) } else { Ok(()) }
+    }
+
+    fn record(
+        &mut self,
+        change: &Change,
+        found: Option<&Found>,
+        id: &RemoteId,
+        fields: &[FieldChange],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let Run { id: run, owner, actor, digest, losses_allowed, stop: _ } = self.run;
+        let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss } = change;
+        let mark = credential.as_ref().and_then(|action| observe::unmark(&action.mark));
+        let (counts, namespace) = (*loss && !losses_allowed, rows::loses(change, found));
+        let cause = match reason {
+            Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),
+            Reason::Declared
+            | Reason::NotDeclared
+            | Reason::DeclaredAgain
+            | Reason::DisabledOutside
+            | Reason::Expired
+            | Reason::Adopted
+            | Reason::Purged
+            | Reason::Salvaged
+            | Reason::ShuttingOff => None,
+        };
+        let record = Record {
+            at: now.as_microsecond(),
+            run,
+            actor: actor.as_deref(),
+            owner: owner.as_str(),
+            verb: change.verb().as_str(),
+            kind: key.kind.word(),
+            namespace: key.namespace.as_str(),
+            name: key.name.as_str(),
+            remote: &id.0,
+            reason: reason.name(),
+            cause: cause.as_deref(),
+            changes: json(&mut self.json, &Changes { fields, mark: mark.as_ref() }),
+            loss: counts,
+            loss_allowed: *loss && *losses_allowed,
+            loss_namespace: counts.then_some(namespace.as_str()),
+            source: source.as_deref(),
+            commit: None,
+            author: None,
+            digest,
+        };
+        Ok(self.trail.append(&mut self.audit, &record)?)
+    }
+}
+
+/// What differs, as `{field: [before, after]}`.
+struct Changes<'a> {
+    fields: &'a [FieldChange],
+    mark: Option<&'a SmolStr>,
+}
+
+impl Serialize for Changes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { fields, mark } = self;
+        let mut map = serializer.serialize_map(None)?;
+        for FieldChange { field, before, after } in *fields {
+            map.serialize_entry(field.name(), &(before, after))?;
+        }
+        if let Some(mark) = mark {
+            map.serialize_entry("credential", &(FieldValue::None, mark))?;
+        }
+        map.end()
+    }
+}
+
+fn json<'a>(buffer: &'a mut Vec<u8>, value: &impl Serialize) -> &'a str {
+    buffer.clear();
+    serde_json::to_writer(&mut *buffer, value).expect("values of the model are JSON");
+    std::str::from_utf8(buffer).expect("JSON is UTF-8")
+}
+
+/// What no other object may have: username, e-mail, title within its company.
+fn claims(body: &Body, parent: Option<i64>) -> (Option<&str>, Option<&str>, Option<&str>) {
+    match body {
+        Body::User(user) => (Some(user.username.as_str()), Some(user.email.as_str()), None),
+        Body::Customer(customer) => (None, None, parent.map(|_| customer.display_name.as_str())),
+        Body::Role(_) | Body::Company(_) => (None, None, None),
+    }
+}
+
+/// A constraint that a change violates is its own failure; anything else ends the transaction.
+fn violated(change: &Change, error: rusqlite::Error) -> Failure {
+    if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
+        return Failure::Chunk(error);
+    }
+    let message = error.to_string();
+    let claims = [
+        ("objects.username", Claim::Username),
+        ("objects.email", Claim::Email),
+        ("objects.title", Claim::Title),
+        ("objects.namespace", Claim::Key),
+    ];
+    match claims.into_iter().find(|(column, _)| message.contains(column)) {
+        Some((_, claim)) => rows::taken(change, claim).into(),
+        None => rows::failure(change, ErrorKind::Rejected).because(error).into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The embedded directory: one SQLite file, with the audit trail in it.
+//!
+//! Reading opens the file anew each time, in one transaction; where there is no file there is nothing, and none is made.
+//! One connection writes. All of it runs on blocking threads. What is written is there once [`Directory::execute_all`] has
+//! said so (`synchronous = FULL`), and a chunk of changes is there as a whole or not at all, each with its audit record.
+
+mod audit;
+mod execute;
+mod lease;
+mod observe;
+mod schema;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+use crate::{
+    directory::{Directory, DirectoryError, ErrorKind, Executed, Lease, Run},
+    model::Name,
+    observed::{Capabilities, Observed, Scope},
+    plan::Change,
+};
+
+use super::rows;
+
+pub use audit::Chain;
+
+/// Changes in one transaction: enough that waiting for the disk does not count, few enough to stop soon when asked to.
+const CHUNK: usize = 1_000;
+
+/// A directory in an SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    name: String,
+    path: PathBuf,
+    capabilities: Capabilities,
+    writer: Arc<Mutex<Option<Writer>>>,
+}
+
+/// The connection that writes, and the file it writes to.
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    file: FileId,
+}
+
+impl Sqlite {
+    /// Stands for the file at `path`, which is relative to `base` and which the first write makes. No I/O.
+    pub fn open(base: &Path, path: &Path) -> Result<Self, DirectoryError> {
+        schema::assert_library()?;
+        Ok(Self {
+            name: format!("sqlite: {}", path.display()),
+            path: base.join(path),
+            capabilities: Capabilities::everything(),
+            writer: Arc::default(),
+        })
+    }
+
+    /// Goes through the whole audit trail and says whether every record is as it was written, and none is missing.
+    pub async fn verify_chain(&self) -> Result<Chain, DirectoryError> {
+        let path = self.path.clone();
+        blocking("verify the audit trail", move || audit::verify(&path)).await
+    }
+
+    /// Runs something on the connection that writes, which is opened at the first time and whenever the file has been
+    /// replaced since.
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: &str,
+        work: impl FnOnce(&mut Connection) -> Result<T, DirectoryError> + Send + 'static,
+    ) -> Result<T, DirectoryError> {
+        let (path, writer) = (self.path.clone(), Arc::clone(&self.writer));
+        blocking(operation, move || {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            if writer.as_ref().is_some_and(|writer| file_id(&path) != Some(writer.file)) {
+                *writer = None;
+            }
+            let open = if let Some(open) = &mut *writer {
+                open
+            } else {
+                let connection = schema::writer(&path)?;
+                let file = file_id(&path).ok_or_else(|| DirectoryError::new("find the file just opened", ErrorKind::Unavailable))?;
+                writer.insert(Writer { connection, file })
+            };
+            work(&mut open.connection)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Directory for Sqlite {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Reads everything whatever the scope: it costs about as much as finding out what may be left out.
+    async fn observe(&self, owner: &Name, _: &Scope, window: Duration) -> Result<Observed, DirectoryError> {
+        let (path, owner) = (self.path.clone(), owner.clone());
+        blocking("read the directory", move || observe::observe(&path, &owner, window)).await
+    }
+
+    async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for chunk in changes.chunks(CHUNK) {
+            if run.stop.requested() {
+                outcomes.extend(chunk.iter().map(|change| Err(rows::failure(change, ErrorKind::Interrupted))));
+                continue;
+            }
+            let (owned, run) = (chunk.to_vec(), run.clone());
+            let done = self.write("write", move |connection| Ok(execute::execute(connection, &owned, &run))).await;
+            match done {
+                Ok(done) => outcomes.extend(done),
+                Err(error) => outcomes.extend(execute::all_failed(chunk, &error)),
+            }
+        }
+        outcomes
+    }
+
+    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError> {
+        let (owner, root) = (owner.clone(), root.to_owned());
+        let write = move |connection: &mut Connection| {
+            let mut write = || -> rusqlite::Result<()> {
+                let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+                let known = "SELECT root FROM applied WHERE owner = ?1";
+                let known: Option<String> = transaction.query_row(known, [owner.as_str()], |row| row.get(0)).optional()?;
+                if known.as_deref() == Some(root.as_str()) {
+                    return Ok(());
+                }
+                transaction.execute("INSERT OR REPLACE INTO applied (owner, root) VALUES (?1, ?2)", [owner.as_str(), &root])?;
+                transaction.commit()
+            };
+            write().map_err(|error| failed("remember what was applied", error))
+        };
+        self.write("remember what was applied", write).await
+    }
+
+    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError> {
+        lease::lease(schema::beside(&self.path, ".lock"), wait).await
+    }
+}
+
+/// Runs something that blocks where that harms nobody.
+async fn blocking<T: Send + 'static>(
+    operation: &str,
+    work: impl FnOnce() -> Result<T, DirectoryError> + Send + 'static,
+) -> Result<T, DirectoryError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panic) => Err(DirectoryError::new(operation, ErrorKind::Failed).because(panic)),
+    }
+}
+
+/// What tells a file from another one of the same name.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(path: &Path) -> Option<FileId> {
+    fs::metadata(path).ok().map(|_| (0, 0))
+}
+
+/// A failure that SQLite reports.
+fn failed(operation: impl Into<String>, error: rusqlite::Error) -> DirectoryError {
+    let kind = kind_of(&error);
+    DirectoryError::new(operation, kind).because(error)
+}
+
+fn kind_of(error: &rusqlite::Error) -> ErrorKind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged | ErrorCode::TypeMismatch) => {
+            ErrorKind::Incomplete
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            ErrorKind::Unavailable
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
+            ErrorKind::Refused
+        }
+        Some(ErrorCode::ConstraintViolation) => ErrorKind::Conflict,
+        // `ErrorCode` is not ours: what else there is, is a defect of ours.
+        Some(_) | None => ErrorKind::Failed,
+    }
+}

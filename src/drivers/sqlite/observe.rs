@@ -1,0 +1,240 @@
+//! Rows → what the directory holds.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::{
+    directory::{DirectoryError, ErrorKind},
+    drivers::rows::{self, Above, Found},
+    model::{Body, Deletion, Key, Kind, Name, Namespace, RemoteId, State},
+    observed::{Applied, CredentialMark, Live, Observed, Spent, Stranger},
+};
+
+use super::{audit, failed, schema};
+
+/// The columns that [`decode`] takes, in its order.
+pub(super) const COLUMNS: &str = "row, id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
+     left_enabled, credential, username, email, body, version, created_at, source, formerly";
+
+/// Everything, as of one moment. Nothing where there is no file.
+pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Observed, DirectoryError> {
+    if !schema::exists(path)? {
+        return Ok(Observed::default());
+    }
+    let mut connection = schema::reader(path)?;
+    let failed = |error| failed("read the directory", error);
+    let transaction = connection.transaction().map_err(failed)?;
+    audit::check_head(&transaction)?;
+    let parents = parents(&transaction).map_err(failed)?;
+    let above = |row: i64| Ok(parents.get(&row).cloned());
+
+    let managed = "SELECT count(*) FROM objects INDEXED BY objects_key WHERE name IS NOT NULL";
+    let count: u32 = transaction.query_row(managed, [], |row| row.get(0)).map_err(failed)?;
+    let mut ours = Vec::with_capacity(count as usize);
+    // The index has the order of keys, except that kinds are in alphabetical order there.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM objects INDEXED BY objects_key WHERE kind = ?1 AND name IS NOT NULL ORDER BY namespace, name"
+    );
+    let mut statement = transaction.prepare(&sql).map_err(failed)?;
+    for kind in Kind::ALL {
+        let mut found = statement.query([kind.word()]).map_err(failed)?;
+        while let Some(row) = found.next().map_err(failed)? {
+            match decode(row, above)? {
+                Found::Managed(live) => ours.push(*live),
+                Found::Stranger(stranger) => return Err(corrupt(&stranger.id.0, "it has a name and no owner")),
+            }
+        }
+    }
+    let mut strangers = Vec::new();
+    let sql = format!("SELECT {COLUMNS} FROM objects INDEXED BY objects_strangers WHERE name IS NULL ORDER BY id");
+    let mut statement = transaction.prepare(&sql).map_err(failed)?;
+    let mut found = statement.query([]).map_err(failed)?;
+    while let Some(row) = found.next().map_err(failed)? {
+        match decode(row, above)? {
+            Found::Stranger(stranger) => strangers.push(*stranger),
+            Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
+        }
+    }
+    let spent = spent(&transaction, window)?;
+    let root = "SELECT root FROM applied WHERE owner = ?1";
+    let root = transaction.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;
+    Ok(Observed { ours, strangers, spent, applied: Applied { root } })
+}
+
+fn spent(connection: &Connection, window: Duration) -> Result<Spent, DirectoryError> {
+    let failed = |error| failed("count the losses", error);
+    let since = Timestamp::now().as_microsecond().saturating_sub(schema::micros(window));
+    let sql = "SELECT loss_namespace, count(*) FROM audit INDEXED BY audit_losses WHERE loss = 1 AND at > ?1 GROUP BY 1";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query([since]).map_err(failed)?;
+    let mut spent = Spent::default();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let namespace: String = row.get(0).map_err(failed)?;
+        let key = Namespace::try_from(SmolStr::new(&namespace)).map_err(|error| corrupt(&namespace, error))?;
+        spent.0.insert(key, row.get::<_, u32>(1).map_err(failed)?.into());
+    }
+    Ok(spent)
+}
+
+/// What others can stand under.
+#[derive(Debug, Clone)]
+pub(super) struct Parent {
+    id: RemoteId,
+    kind: Kind,
+    key: Option<(Namespace, Name)>,
+}
+
+fn parents(connection: &Connection) -> rusqlite::Result<HashMap<i64, Parent>> {
+    let sql = "SELECT row, id, kind, namespace, name FROM objects INDEXED BY objects_place WHERE kind IN ('company', 'customer')";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, decode_parent(row)?)))?;
+    rows.collect()
+}
+
+/// The parent in a row, by its number.
+pub(super) fn parent(connection: &Connection, row: i64) -> rusqlite::Result<Option<Parent>> {
+    let sql = "SELECT row, id, kind, namespace, name FROM objects WHERE row = ?1";
+    connection.prepare_cached(sql)?.query_row([row], decode_parent).optional()
+}
+
+fn decode_parent(row: &Row<'_>) -> rusqlite::Result<Parent> {
+    // What cannot be read here is said where the row itself is read.
+    let text = |column| row.get_ref(column).map(|value| value.as_str_or_null().ok().flatten());
+    let namespace = text(3)?.and_then(|text| Namespace::try_from(SmolStr::new(text)).ok());
+    Ok(Parent {
+        id: RemoteId(text(1)?.map(SmolStr::new).unwrap_or_default()),
+        kind: text(2)?.and_then(Kind::parse).unwrap_or(Kind::Role),
+        key: namespace.zip(text(4)?.and_then(|text| Name::new(text).ok())),
+    })
+}
+
+/// A row that holds what nothing of ours has written.
+fn corrupt(id: &str, cause: impl std::fmt::Display) -> DirectoryError {
+    DirectoryError::new(format!("read object {id}"), ErrorKind::Incomplete).because(cause.to_string())
+}
+
+/// The object in a row of [`COLUMNS`]. What is managed is exactly as we wrote it, or this is an error; what is not can be
+/// anything.
+pub(super) fn decode(
+    row: &Row<'_>,
+    above: impl FnOnce(i64) -> Result<Option<Parent>, DirectoryError>,
+) -> Result<Found, DirectoryError> {
+    let value = |column: usize| row.get_ref(column).map_err(|error| failed("read the directory", error));
+    let id = lossy(value(1)?);
+    let wrong = |cause: &dyn std::fmt::Display| corrupt(&id, cause);
+    let text = |column: usize| value(column)?.as_str().map_err(|error| wrong(&error));
+    let optional = |column: usize| value(column)?.as_str_or_null().map_err(|error| wrong(&error));
+    let number = |column: usize| value(column)?.as_i64().map_err(|error| wrong(&error));
+    let flag = |column: usize| Ok::<_, DirectoryError>(number(column)? != 0);
+    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|error| wrong(&error));
+
+    let kind = text(2)?;
+    let kind = Kind::ALL.into_iter().find(|it| it.word() == kind).ok_or_else(|| wrong(&"its kind is unknown"))?;
+    let parent = value(6)?.as_i64_or_null().map_err(|error| wrong(&error))?;
+    let parent = parent.map(above).transpose()?.flatten();
+    let version = Some(rows::version(u64::try_from(number(16)?).unwrap_or_default()));
+    let Some(owner) = optional(5)? else {
+        return Ok(Found::Stranger(Box::new(Stranger {
+            kind,
+            parent: parent.map(|parent| parent.id),
+            label: label(kind, row).unwrap_or_else(|| id.clone()),
+            email: Some(lossy(value(14)?)).filter(|email| !email.is_empty()),
+            enabled: flag(7)?,
+            version,
+            created_at: time(number(17)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            fit: fit(kind, row),
+            id: RemoteId(id),
+        })));
+    };
+    let namespace = Namespace::try_from(SmolStr::new(text(3)?)).map_err(|error| wrong(&error))?;
+    let place = parent.and_then(|Parent { id, kind, key }| {
+        Above { id: &id, kind, key: key.as_ref().map(|(namespace, name)| (namespace, name)) }.place(&namespace)
+    });
+    let body = Body::from_json(kind, text(15)?).map_err(|error| wrong(&error))?;
+    if !agrees(&body, optional(13)?, optional(14)?) {
+        return Err(wrong(&"its columns and its body do not agree"));
+    }
+    let retired_at = value(9)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
+    let deletion = match text(10)? {
+        "Disable" => Deletion::Disable,
+        "Delete" => Deletion::Delete,
+        "Retain" => Deletion::Retain,
+        other => return Err(wrong(&format_args!("there is no deletion policy {other}"))),
+    };
+    let name = Name::new(text(4)?).map_err(|error| wrong(&error))?;
+    let state = State {
+        key: Key { kind, namespace, name },
+        place,
+        body,
+        enabled: flag(7)?,
+        suspended: flag(8)?,
+        retired: retired_at.is_some(),
+        owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
+        deletion,
+    };
+    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
+        mark(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
+    })?;
+    let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
+    Ok(Found::Managed(Box::new(Live { state, version, left_enabled, credential, retired_at, created_at, source, id: RemoteId(id) })))
+}
+
+/// Whether the unique columns are those of the body.
+fn agrees(body: &Body, username: Option<&str>, email: Option<&str>) -> bool {
+    match body {
+        Body::User(user) => username == Some(user.username.as_str()) && email == Some(user.email.as_str()),
+        Body::Role(_) | Body::Company(_) | Body::Customer(_) => username.is_none() && email.is_none(),
+    }
+}
+
+/// What could be declared of a stranger.
+fn fit(kind: Kind, row: &Row<'_>) -> Result<Body, SmolStr> {
+    let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
+    let json = text(15).ok_or("its body is not text")?;
+    let body = Body::from_json(kind, json).map_err(|error| format_smolstr!("its body cannot be read: {error}"))?;
+    if agrees(&body, text(13), text(14)) { Ok(body) } else { Err("its columns and its body do not agree".into()) }
+}
+
+/// What people know a stranger by.
+fn label(kind: Kind, row: &Row<'_>) -> Option<SmolStr> {
+    let text = |column| row.get_ref(column).ok().map(lossy).filter(|text| !text.is_empty());
+    match kind {
+        Kind::User => text(13),
+        Kind::Role => text(19).map(|key| SmolStr::new(key.rsplit('/').next().unwrap_or(&key))),
+        Kind::Company | Kind::Customer => {
+            let json: serde_json::Value = serde_json::from_str(&text(15)?).ok()?;
+            json.get("displayName")?.as_str().map(SmolStr::new)
+        }
+    }
+}
+
+fn lossy(value: ValueRef<'_>) -> SmolStr {
+    match value {
+        ValueRef::Text(text) | ValueRef::Blob(text) => SmolStr::new(String::from_utf8_lossy(text)),
+        ValueRef::Integer(number) => format_smolstr!("{number}"),
+        ValueRef::Real(number) => format_smolstr!("{number}"),
+        ValueRef::Null => SmolStr::default(),
+    }
+}
+
+/// A credential mark, as it is stored.
+fn mark(text: &str) -> Option<CredentialMark> {
+    let (word, reset) = text.split_once(':')?;
+    match word {
+        "owed" => Some(CredentialMark::Owed(SmolStr::new(reset))),
+        "given" => Some(CredentialMark::Given(SmolStr::new(reset))),
+        _ => None,
+    }
+}
+
+/// A credential mark as it is stored; nothing where nothing was ever asked for.
+pub(super) fn unmark(mark: &CredentialMark) -> Option<SmolStr> {
+    match mark {
+        CredentialMark::None => None,
+        CredentialMark::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
+        CredentialMark::Given(reset) => Some(format_smolstr!("given:{reset}")),
+    }
+}
