@@ -20,6 +20,11 @@ impl<'a> Publisher<'a> {
     }
 
     /// Whether standard output holds nothing but one JSON value.
+    pub(crate) fn outputs(&self) -> &[Output<Format>] {
+        &self.outputs
+    }
+
+    /// Whether standard output holds nothing but one JSON value.
     pub(crate) fn json_on_stdout(&self) -> bool {
         self.outputs.iter().any(|output| output.file.is_none() && output.format == Format::Json)
     }

@@ -31,3 +31,18 @@ pub(crate) enum Of {
     /// A document of kind Role.
     Role,
 }
+
+/// Prints one schema.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+    let Args { of } = args;
+    let text = match of {
+        Of::Plan => json::print(&json::plan_schema()),
+        Of::Project => json::print(&crate::manifest::schema("Project")),
+        Of::Company => json::print(&crate::manifest::schema("Company")),
+        Of::Customer => json::print(&crate::manifest::schema("Customer")),
+        Of::User => json::print(&crate::manifest::schema("User")),
+        Of::Role => json::print(&crate::manifest::schema("Role")),
+    };
+    console.data(&text)?;
+    Ok(Exit::Done)
+}

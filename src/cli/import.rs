@@ -1,0 +1,122 @@
+//! `tenantry import`: writes what the directory holds as documents. A plan right after it is empty.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+
+use super::{
+    args::ProjectArg,
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    input,
+    render::{
+        objects,
+        style::{WARNING, counted, paint},
+    },
+};
+use crate::{
+    drivers,
+    model::visible,
+    observed::Stranger,
+    pipeline::{self, ImportedState},
+};
+
+/// Arguments of `tenantry import`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tenantry import                          what is managed, to standard output
+  tenantry import --into tenants/          as files: NAMESPACE/{roles,companies,customers,users}.yaml
+  tenantry import --all --into tenants/    strangers too, each marked for adoption")]
+pub(crate) struct Args {
+    /// Strangers that can be declared too, each bound to its account by `tenantry.dev/adopt`.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Write NAMESPACE/{roles,companies,customers,users}.yaml below this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
+    /// Write over files that are there.
+    #[arg(long, requires = "into")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) project: ProjectArg,
+    /// `yaml` or `json`.
+    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value = "yaml")]
+    pub(crate) output: Format,
+}
+
+/// How documents are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One document after the other.
+    Yaml,
+    /// A List of documents.
+    Json,
+}
+
+/// Reads, and writes documents.
+pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+    let Args { all, into, force, project, output } = args;
+    let home = input::home(project, None)?;
+    let directory = drivers::open(&home.project.directory, &home.base)?;
+    let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
+    match into {
+        Some(folder) => write_files(&files(&found.states, folder, *output)?, *force, console)?,
+        None => console.data(&text(&found.states.iter().collect::<Vec<_>>(), *output)?)?,
+    }
+    console.note(&left_out(&found.left_out));
+    Ok(Exit::Partly.when(!found.left_out.is_empty()))
+}
+
+fn text(states: &[&ImportedState], format: Format) -> Result<String, Failure> {
+    match format {
+        Format::Yaml => Ok(states.iter().map(|imported| objects::document(imported)).collect()),
+        Format::Json => objects::list(states.iter().map(|imported| objects::value(&objects::document(imported)))),
+    }
+}
+
+/// What each file is to hold. A global role stands outside every namespace, so its file does too.
+fn files(states: &[ImportedState], folder: &Path, format: Format) -> Result<BTreeMap<PathBuf, String>, Failure> {
+    let extension = match format {
+        Format::Yaml => "yaml",
+        Format::Json => "json",
+    };
+    let mut by_file: BTreeMap<PathBuf, Vec<&ImportedState>> = BTreeMap::new();
+    for imported in states {
+        let key = &imported.state.key;
+        let file = folder.join(key.namespace.as_str()).join(format!("{}.{extension}", key.kind.plural()));
+        by_file.entry(file).or_default().push(imported);
+    }
+    by_file.into_iter().map(|(file, states)| Ok((file, text(&states, format)?))).collect()
+}
+
+fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: &Console) -> Result<(), Failure> {
+    if let Some(file) = files.keys().find(|file| !force && file.exists()) {
+        return Err(Failure::invalid(format!("`{}` is there already, so nothing was written", file.display()))
+            .hint("`--force` writes over it; another folder keeps both"));
+    }
+    for (file, text) in files {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)
+                .map_err(|error| Failure::failed(format!("cannot make the folder `{}`", folder.display())).because(&error))?;
+        }
+        Console::file(file, text)?;
+        console.data(&format!("{}\n", visible(&file.display().to_string())))?;
+    }
+    Ok(())
+}
+
+fn left_out(strangers: &[(Stranger, String)]) -> String {
+    if strangers.is_empty() {
+        return String::new();
+    }
+    let count = counted(strangers.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
+    let lines = strangers.iter().map(|(stranger, reason)| {
+        format!("  {} {} ({}): {}\n", stranger.kind.word(), visible(&stranger.label), visible(&stranger.id.0), visible(reason))
+    });
+    format!("{} {count}:\n{}", paint(WARNING, "warning:"), lines.collect::<String>())
+}

@@ -1,0 +1,86 @@
+//! From PATHs to what is wanted: finds the project, reads the documents, judges them together.
+
+use std::{path::PathBuf, time::Instant};
+
+use super::{
+    args::{Declaration, ProjectArg},
+    console::Console,
+    failure::Failure,
+    place::{self, STDIN},
+};
+use crate::{
+    desired::{Desired, desired},
+    manifest::{self, Diagnostic, Input, Limits, Problem, Project, Sources},
+};
+
+/// A project, and the folder that its paths start from.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// As declared, or the defaults.
+    pub(crate) project: Project,
+    /// The project file's folder, or the working directory.
+    pub(crate) base: PathBuf,
+    /// Whether there is a project file.
+    declared: bool,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Whose, and within which limits.
+    pub(crate) home: Home,
+    /// What is wanted.
+    pub(crate) desired: Desired,
+    /// Where it stands.
+    pub(crate) sources: Sources,
+    problems: Vec<Problem>,
+}
+
+impl Read {
+    /// Everything that is wrong, together with what was found later.
+    pub(crate) fn diagnostics(&self, more: &[Problem]) -> Vec<Diagnostic> {
+        let problems: Vec<Problem> = self.problems.iter().chain(more).cloned().collect();
+        manifest::diagnose(&problems, &self.sources)
+    }
+}
+
+impl Declaration {
+    /// Whether standard input is a document, and cannot be an answer.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| path.as_os_str() == STDIN)
+    }
+}
+
+/// The project of a command.
+pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Failure> {
+    let Some(file) = place::project_file(arg.project.as_deref(), first.map(PathBuf::as_path))? else {
+        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
+    };
+    let base = place::folder(&file);
+    match manifest::load_project(&file) {
+        Ok(project) => Ok(Home { project, base, declared: true }),
+        Err((problems, sources)) => {
+            let failure = Failure::invalid("the project file is wrong, so nothing is done");
+            Err(failure.with(manifest::diagnose(&problems, &sources)))
+        }
+    }
+}
+
+/// Reads what is declared and judges it together.
+pub(crate) fn read(declaration: &Declaration, console: &Console) -> Result<Read, Failure> {
+    let Declaration { paths, project } = declaration;
+    let start = Instant::now();
+    let home = home(project, paths.first())?;
+    if paths.is_empty() && !home.declared {
+        return Err(Failure::invalid("there is nothing to read: no PATH was given, and no `tenantry.yaml` found upward from here")
+            .hint("name the folder that holds the documents: `tenantry plan tenants/`"));
+    }
+    let chosen = place::choose(paths, &home.project.paths, &home.base)?;
+    let inputs: Vec<Input> = chosen.paths.into_iter().map(|path| if path.as_os_str() == STDIN { Input::Stdin } else { Input::Path(path) }).collect();
+    let loaded = manifest::load(&inputs, &Limits::default());
+    let count = loaded.count;
+    let (desired, found) = desired(loaded.documents, &home.project, chosen.extent, loaded.unreadable);
+    let problems = loaded.problems.into_iter().chain(found).collect();
+    console.timing(|| format!("read and judged {count} documents in {:.3} s", start.elapsed().as_secs_f64()));
+    Ok(Read { home, desired, sources: loaded.sources, problems })
+}
