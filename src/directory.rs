@@ -156,6 +156,17 @@ impl DirectoryError {
         self
     }
 
+    /// The failure with every cause, on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.describe();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+
     fn describe(&self) -> String {
         let Self { operation, kind, source: _ } = self;
         match kind {

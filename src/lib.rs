@@ -1,6 +1,7 @@
 //! Tenants as code: companies, customers and users are declared as documents, planned against what a directory holds, and
 //! applied. `ARCHITECTURE.md` has the map.
 
+pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod desired;

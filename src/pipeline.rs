@@ -1,17 +1,21 @@
-//! The sentences both front ends are made of: check, plan, apply, import.
+//! The sentences both front ends are made of: plan, apply, import.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::{
-    desired::Desired,
-    directory::{Directory, DirectoryError, Stop},
-    manifest::{Problem, Project, Sources},
-    model::{Key, Name, State},
-    observed::{Scope, Stranger},
-    plan::{Allow, Plan, Purge, Refusal},
+    apply,
+    desired::{self, Desired, Known},
+    directory::{Directory, DirectoryError, Run, Stop},
+    manifest::{Extent, Problem, Project, Sources},
+    model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State},
+    observed::{Live, Observed, Scope, Stranger},
+    plan::{self, Allow, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
 
@@ -52,8 +56,51 @@ pub struct Planned {
 }
 
 /// Reads the directory and decides. Writes nothing.
-pub async fn plan(_directory: &dyn Directory, _request: &Request<'_>) -> Result<Planned, DirectoryError> {
-    todo!()
+pub async fn plan(directory: &dyn Directory, request: &Request<'_>) -> Result<Planned, DirectoryError> {
+    let started = Instant::now();
+    let observed = directory.observe(&request.project.owner, &request.scope, request.project.budget.window).await?;
+    let read = started.elapsed();
+    let mut planned = decide(directory, request, &observed);
+    (planned.read, planned.planned) = (read, started.elapsed().saturating_sub(read));
+    Ok(planned)
+}
+
+fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
+    let Request { desired, sources, project, scope, adopt, purge, allow, now } = request;
+    let region = |key: &Key| {
+        let state = &observed.get(key)?.state;
+        let region = match &state.body {
+            Body::Company(company) => company.region.clone(),
+            Body::Role(_) | Body::Customer(_) | Body::User(_) => None,
+        };
+        Some((region, state.place.clone()))
+    };
+    let roles = desired::roles(desired, project, Some(&Known { roles: observed.roles(), region: &region }));
+    let policy = Policy {
+        owner: project.owner.clone(),
+        now: *now,
+        retention: project.retention,
+        protected: project.protected.clone(),
+        adopt: adopt.clone(),
+        purge: purge.clone(),
+    };
+    let input = Input {
+        directory: directory.name(),
+        desired,
+        roles: &roles,
+        observed,
+        capabilities: directory.capabilities(),
+        scope,
+        policy: &policy,
+    };
+    let mut plan = plan::plan(&input);
+    for decision in &mut plan.decisions {
+        if let (Some(change), Some(origin)) = (&mut decision.change, decision.origin) {
+            change.source = Some(sources.display(origin));
+        }
+    }
+    let refused = plan.check(&project.budget, allow);
+    Planned { plan, problems: roles.problems, refused, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How a plan is carried out.
@@ -84,25 +131,52 @@ pub enum ApplyError {
 }
 
 /// Takes the lease, plans again, and carries the plan out if it is still `shown`. An empty plan is done at once, without
-/// lease or write.
+/// lease or write, unless it is the first of its root.
 pub async fn apply(
-    _directory: &dyn Directory,
-    _request: &Request<'_>,
-    _shown: &Planned,
-    _order: &Order,
-    _progress: &(dyn Fn(u64) + Send + Sync),
+    directory: &dyn Directory,
+    request: &Request<'_>,
+    shown: &Planned,
+    order: &Order,
+    progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Report, ApplyError> {
-    todo!()
+    let new_root = match &request.desired.extent {
+        Extent::Whole { root } => Some(root).filter(|root| shown.plan.last_root.as_ref() != Some(root)),
+        Extent::Part => None,
+    };
+    if shown.plan.changes().next().is_none() && new_root.is_none() {
+        return Ok(Report::default());
+    }
+    let _lease = directory.lease(order.wait).await?;
+    let fresh = plan(directory, request).await?;
+    if fresh.plan.digest() != shown.plan.digest() {
+        return Err(ApplyError::Stale(Box::new(fresh)));
+    }
+    if !fresh.refused.is_empty() {
+        return Err(ApplyError::Refused(Box::new(fresh)));
+    }
+    let Order { run, actor, wait: _, stop } = order;
+    let run = Run {
+        id: run.clone(),
+        owner: request.project.owner.clone(),
+        actor: actor.clone(),
+        digest: fresh.plan.digest().into(),
+        losses_allowed: request.allow.removals.is_some(),
+        stop: stop.clone(),
+    };
+    let report = apply::apply(directory, &fresh.plan, &run, progress).await;
+    if let Some(root) = new_root {
+        directory.remember_root(&request.project.owner, root).await?;
+    }
+    Ok(report)
 }
 
 /// What an import found.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// What is managed by this owner and not retired, and with `all` what could be adopted; sorted by key. A stranger has
-    /// its directory id beside it.
+    /// What is managed by this owner and not retired, and with `all` what could be adopted; sorted by key.
     pub states: Vec<ImportedState>,
-    /// Strangers that cannot be declared, with the reason.
-    pub left_out: Vec<(Stranger, String)>,
+    /// What cannot be declared, with the reason; sorted.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// One thing to write as a document.
@@ -111,12 +185,117 @@ pub struct ImportedState {
     /// What it is. `suspended` says whether the document has `enabled: false`.
     pub state: State,
     /// The id for `tenantry.dev/adopt`, if it is not managed yet.
-    pub adopt: Option<crate::model::RemoteId>,
-    /// The `credential.reset`-mark of a managed account, so that a plan after the import is empty.
-    pub live: Option<crate::observed::CredentialMark>,
+    pub adopt: Option<RemoteId>,
+}
+
+/// Something that cannot be declared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Which object, for people.
+    pub what: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Reads what the directory holds as things that can be declared.
-pub async fn import(_directory: &dyn Directory, _owner: &Name, _all: bool) -> Result<Imported, DirectoryError> {
-    todo!()
+pub async fn import(directory: &dyn Directory, owner: &Name, all: bool) -> Result<Imported, DirectoryError> {
+    let observed = directory.observe(owner, &Scope::All, Duration::ZERO).await?;
+    let mut imported = Imported { states: Vec::new(), left_out: Vec::new() };
+    for live in observed.ours.iter().filter(|live| live.state.owner.as_ref() == Some(owner) && !live.state.retired) {
+        match declarable(live) {
+            Ok(state) => imported.states.push(ImportedState { state, adopt: None }),
+            Err(reason) => imported.left_out.push(LeftOut { what: live.state.key.to_string(), reason }),
+        }
+    }
+    if all {
+        strangers(&observed, owner, &mut imported);
+    }
+    imported.states.sort_by(|a, b| a.state.key.cmp(&b.state.key));
+    imported.left_out.sort();
+    Ok(imported)
+}
+
+fn declarable(live: &Live) -> Result<State, String> {
+    let state = live.state.clone();
+    if state.key.kind == Kind::User && state.place.is_none() {
+        return Err("what it stands under is not managed".into());
+    }
+    // Somebody shut off outside is written as what they are: shut off.
+    let suspended = state.suspended || (!state.enabled && live.left_enabled);
+    Ok(State { suspended, ..state })
+}
+
+/// Strangers get a name: companies first, since those below name them.
+fn strangers(observed: &Observed, owner: &Name, imported: &mut Imported) {
+    let mut places: HashMap<&RemoteId, Key> = observed.ours.iter().map(|live| (&live.id, live.state.key.clone())).collect();
+    let mut names: BTreeSet<Key> = observed.ours.iter().map(|live| live.state.key.clone()).collect();
+    let mut waiting: Vec<&Stranger> = observed.strangers.iter().collect();
+    loop {
+        let mut later = Vec::new();
+        let before = waiting.len();
+        for stranger in std::mem::take(&mut waiting) {
+            let parent = stranger.parent.as_ref().map(|id| places.get(id));
+            match (parent, &stranger.fit) {
+                (_, Err(reason)) => imported.left_out.push(left_out(stranger, reason)),
+                (Some(None), _) => later.push(stranger),
+                (None, _) if stranger.kind == Kind::User => imported.left_out.push(left_out(stranger, "it stands under nothing")),
+                (parent, Ok(body)) => {
+                    let above = parent.flatten().cloned();
+                    let namespace = match (&above, stranger.kind) {
+                        (Some(above), _) => above.namespace.clone(),
+                        (None, Kind::Role) => Namespace::GLOBAL,
+                        (None, Kind::Company | Kind::Customer | Kind::User) => Namespace::DEFAULT,
+                    };
+                    let key = free_key(stranger, &namespace, &names);
+                    names.insert(key.clone());
+                    places.insert(&stranger.id, key.clone());
+                    let state = State {
+                        place: above.as_ref().and_then(Place::under),
+                        key,
+                        body: body.clone(),
+                        enabled: stranger.enabled,
+                        suspended: !stranger.enabled,
+                        retired: false,
+                        owner: Some(owner.clone()),
+                        deletion: crate::model::Deletion::Disable,
+                    };
+                    imported.states.push(ImportedState { state, adopt: Some(stranger.id.clone()) });
+                }
+            }
+        }
+        waiting = later;
+        if waiting.is_empty() || waiting.len() == before {
+            break;
+        }
+    }
+    imported.left_out.extend(waiting.into_iter().map(|stranger| left_out(stranger, "what it stands under cannot be declared")));
+}
+
+fn left_out(stranger: &Stranger, reason: &str) -> LeftOut {
+    LeftOut { what: format!("{} `{}` ({})", stranger.kind.word(), stranger.label, stranger.id.0), reason: reason.to_owned() }
+}
+
+/// The label as a DNS label, with a short hash of the directory's id where that changed it or the name is taken.
+fn free_key(stranger: &Stranger, namespace: &Namespace, names: &BTreeSet<Key>) -> Key {
+    let nearest = Name::nearest(&stranger.label);
+    if let Some(name) = nearest.clone().filter(|name| name.as_str() == stranger.label.as_str()) {
+        let key = Key::new(stranger.kind, namespace.clone(), name);
+        if !names.contains(&key) {
+            return key;
+        }
+    }
+    let base: String = nearest.map_or_else(|| stranger.kind.word().to_owned(), |name| name.as_str().chars().take(50).collect());
+    let salted = (0u32..).find_map(|salt| {
+        let hash = short_hash(&stranger.id, salt);
+        let name = Name::new(&format!("{}-{hash}", base.trim_end_matches('-'))).ok()?;
+        let key = Key::new(stranger.kind, namespace.clone(), name);
+        (!names.contains(&key)).then_some(key)
+    });
+    salted.expect("one of four thousand million names is free")
+}
+
+fn short_hash(id: &RemoteId, salt: u32) -> String {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::new().chain_update(id.0.as_bytes()).chain_update(salt.to_be_bytes()).finalize();
+    format!("{:08x}", u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
 }

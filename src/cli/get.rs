@@ -11,7 +11,7 @@ use super::{
     render::objects::{self, Item},
     values::{Output, output},
 };
-use crate::{drivers, model::Kind, observed::Scope, pipeline};
+use crate::{drivers, model::Kind, observed::Scope, pipeline::{self, LeftOut}};
 
 /// Arguments of `tenantry get`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure>
     }
     items.retain(|item| kind.is_none_or(|kind| item.state.key.kind == kind));
     items.retain(|item| name.as_ref().is_none_or(|name| item.state.key.name.as_str() == name));
-    left_out.retain(|(stranger, _)| kind.is_none_or(|kind| stranger.kind == kind) && name.is_none());
+    left_out.retain(|_: &LeftOut| kind.is_none() && name.is_none());
     if let (Some(name), true) = (name, items.is_empty()) {
         return Err(Failure::failed(format!("the directory holds nothing with the name `{name}`")).hint("`tenantry get` lists what it holds"));
     }

@@ -22,8 +22,7 @@ use super::{
 use crate::{
     drivers,
     model::visible,
-    observed::Stranger,
-    pipeline::{self, ImportedState},
+    pipeline::{self, ImportedState, LeftOut},
 };
 
 /// Arguments of `tenantry import`.
@@ -110,13 +109,11 @@ fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: &Console
     Ok(())
 }
 
-fn left_out(strangers: &[(Stranger, String)]) -> String {
-    if strangers.is_empty() {
+fn left_out(objects: &[LeftOut]) -> String {
+    if objects.is_empty() {
         return String::new();
     }
-    let count = counted(strangers.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
-    let lines = strangers.iter().map(|(stranger, reason)| {
-        format!("  {} {} ({}): {}\n", stranger.kind.word(), visible(&stranger.label), visible(&stranger.id.0), visible(reason))
-    });
+    let count = counted(objects.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
+    let lines = objects.iter().map(|LeftOut { what, reason }| format!("  {}: {}\n", visible(what), visible(reason)));
     format!("{} {count}:\n{}", paint(WARNING, "warning:"), lines.collect::<String>())
 }

@@ -1,6 +1,10 @@
 //! From PATHs to what is wanted: finds the project, reads the documents, judges them together.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    io::{self, Read as _},
+    path::PathBuf,
+    time::Instant,
+};
 
 use super::{
     args::{Declaration, ProjectArg},
@@ -10,7 +14,7 @@ use super::{
 };
 use crate::{
     desired::{Desired, desired},
-    manifest::{self, Diagnostic, Input, Limits, Problem, Project, Sources},
+    manifest::{self, Diagnostic, Input, Limits, LoadedProject, Problem, Project, Sources},
 };
 
 /// A project, and the folder that its paths start from.
@@ -57,9 +61,10 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Fa
         return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
     };
     let base = place::folder(&file);
-    match manifest::load_project(&file) {
+    let LoadedProject { project, sources } = manifest::load_project(&file);
+    match project {
         Ok(project) => Ok(Home { project, base, declared: true }),
-        Err((problems, sources)) => {
+        Err(problems) => {
             let failure = Failure::invalid("the project file is wrong, so nothing is done");
             Err(failure.with(manifest::diagnose(&problems, &sources)))
         }
@@ -76,11 +81,21 @@ pub(crate) fn read(declaration: &Declaration, console: &Console) -> Result<Read,
             .hint("name the folder that holds the documents: `tenantry plan tenants/`"));
     }
     let chosen = place::choose(paths, &home.project.paths, &home.base)?;
-    let inputs: Vec<Input> = chosen.paths.into_iter().map(|path| if path.as_os_str() == STDIN { Input::Stdin } else { Input::Path(path) }).collect();
+    let inputs = chosen.paths.into_iter().map(input).collect::<Result<Vec<_>, _>>()?;
     let loaded = manifest::load(&inputs, &Limits::default());
     let count = loaded.count;
-    let (desired, found) = desired(loaded.documents, &home.project, chosen.extent, loaded.unreadable);
+    let (desired, found) = desired(loaded.documents, &home.project, chosen.extent, loaded.unreadable as u64);
     let problems = loaded.problems.into_iter().chain(found).collect();
     console.timing(|| format!("read and judged {count} documents in {:.3} s", start.elapsed().as_secs_f64()));
     Ok(Read { home, desired, sources: loaded.sources, problems })
+}
+
+fn input(path: PathBuf) -> Result<Input, Failure> {
+    if path.as_os_str() == STDIN {
+        let mut text = String::new();
+        let read = io::stdin().read_to_string(&mut text);
+        read.map_err(|error| Failure::invalid("standard input cannot be read as text").because(&error))?;
+        return Ok(Input::Stdin(text));
+    }
+    Ok(if path.is_dir() { Input::Folder(path) } else { Input::File(path) })
 }

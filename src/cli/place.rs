@@ -36,7 +36,9 @@ pub(crate) fn project_file(named: Option<&Path>, first: Option<&Path>) -> Result
         }
         Some(_) | None => working_directory()?,
     };
-    Ok(start.ancestors().map(|folder| folder.join(PROJECT)).find(|file| file.is_file()))
+    let here = existing(Path::new("."))?;
+    let found = start.ancestors().map(|folder| folder.join(PROJECT)).find(|file| file.is_file());
+    Ok(found.map(|file| PathBuf::from(relative(&file, &here))))
 }
 
 /// What the PATHs, or in their absence the `paths` of the project, say.
@@ -178,7 +180,8 @@ mod tests {
         let tree = tree();
         let expected = fs::canonicalize(tree.path()).unwrap().join(PROJECT);
         for first in ["tenants/deep/b.yaml", "tenants/deep", "."] {
-            assert_eq!(project_file(None, Some(&tree.path().join(first))).unwrap(), Some(expected.clone()), "{first}");
+            let found = project_file(None, Some(&tree.path().join(first))).unwrap().unwrap();
+            assert_eq!(fs::canonicalize(found).unwrap(), expected, "{first}");
         }
         assert!(project_file(Some(tree.path()), None).unwrap().is_some(), "a folder stands for the file in it");
     }

@@ -45,7 +45,7 @@ impl Summary {
                 Verb::Adopt => summary.adopt += 1,
                 Verb::Credential | Verb::Held => {}
             }
-            summary.credential += u64::from(change.credential.is_some());
+            summary.credential += u64::from(change.owes());
         }
         summary
     }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Checks and prints.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let read = input::read(&args.declaration, console)?;
-    let problems = read.diagnostics(&crate::desired::roles(&read.desired, None).problems);
+    let problems = read.diagnostics(&crate::desired::roles(&read.desired, &read.home.project, None).problems);
     console.note(&render::diagnostics::text(&problems));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let publisher = Publisher::new(&args.outputs.outputs, console);

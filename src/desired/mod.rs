@@ -1,11 +1,18 @@
 //! What is wanted: every document of a declaration, judged together. Pure, synchronous and total.
+//!
+//! Knows documents and the project; knows nothing of what a directory holds. The rules about roles are judged apart
+//! ([`roles`]), because what is in force matters to them.
 
-use std::collections::BTreeSet;
+mod roles;
+mod rules;
 
 use crate::{
-    manifest::{Extent, Lowered, Origin, Problem, Project, Salvage},
-    model::{Credential, Key, RemoteId, RoleTable, State},
+    manifest::{Code, Extent, Form, Lowered, Origin, Place, Problem, Project, Salvage},
+    model::{Credential, Deletion, Key, Kind, RemoteId, State},
 };
+
+pub use roles::{Known, Regions, Roles, roles};
+pub use rules::closest;
 
 /// A declaration, judged: what is wanted of every key in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,32 +53,99 @@ pub enum Wanted {
     Invalid(Salvage),
 }
 
+impl Entry {
+    /// The state it wants, unless it is broken.
+    pub fn state(&self) -> Option<&State> {
+        match &self.wanted {
+            Wanted::State(state) => Some(state),
+            Wanted::Invalid(_) => None,
+        }
+    }
+
+    /// Breaks a sound entry: what is certain of it stays certain.
+    fn spoil(&mut self) {
+        if let Wanted::State(state) = &self.wanted {
+            self.wanted = Wanted::Invalid(salvage(state, self.moved_from.clone()));
+        }
+    }
+}
+
+/// What stays certain of a state whose declaration turns out to be broken.
+pub fn salvage(state: &State, moved_from: Option<Key>) -> Salvage {
+    Salvage { disabled: state.suspended, role: state.body.user().map(|user| user.role.clone()), moved_from }
+}
+
 impl Desired {
     /// What is wanted of a key.
     pub fn get(&self, key: &Key) -> Option<&Entry> {
         self.entries.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|row| &self.entries[row])
     }
+
+    /// Whether this is the owner's whole declaration.
+    pub fn whole(&self) -> bool {
+        match self.extent {
+            Extent::Whole { .. } => true,
+            Extent::Part => false,
+        }
+    }
+
+    /// The entries of one kind.
+    pub fn of(&self, kind: Kind) -> &[Entry] {
+        let start = self.entries.partition_point(|entry| entry.key.kind < kind);
+        let end = self.entries.partition_point(|entry| entry.key.kind <= kind);
+        &self.entries[start..end]
+    }
 }
 
-/// The roles that hold while a declaration is planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roles {
-    /// In force after the plan.
-    pub table: RoleTable,
-    /// Keys that break a rule about roles; they are held like broken documents.
-    pub broken: BTreeSet<Key>,
-    /// What is wrong with them.
-    pub problems: Vec<Problem>,
+/// Judges documents together: identities, claims, references, cycles, regions, parents. What breaks a rule of its own is
+/// [`Wanted::Invalid`]; a reference to something undeclared is a problem that leaves the rest of its document standing.
+pub fn desired(documents: Vec<Lowered>, project: &Project, extent: Extent, unreadable: u64) -> (Desired, Vec<Problem>) {
+    let count = documents.len() as u64;
+    let mut problems = Vec::new();
+    let mut entries: Vec<Entry> = documents.into_iter().map(|document| entry(document, project)).collect();
+    entries.sort_by(|a, b| a.key.cmp(&b.key).then(a.origin.cmp(&b.origin)));
+    entries.dedup_by(|again, first| {
+        let same = again.key == first.key;
+        if same {
+            problems.push(duplicate(first, again));
+            let disabled = |entry: &Entry| match &entry.wanted {
+                Wanted::State(state) => state.suspended,
+                Wanted::Invalid(salvage) => salvage.disabled,
+            };
+            // Two documents that contradict each other agree on shutting off, or on nothing.
+            first.wanted = Wanted::Invalid(Salvage { disabled: disabled(first) && disabled(again), ..Salvage::default() });
+        }
+        same
+    });
+    let mut desired = Desired { entries, extent, unreadable, documents: count };
+    rules::judge(&mut desired, project, &mut problems);
+    (desired, problems)
 }
 
-/// Judges documents together: identities, claims, references, cycles, regions, parents. Whatever breaks a rule is
-/// [`Wanted::Invalid`] and has a problem.
-pub fn desired(_documents: Vec<Lowered>, _project: &Project, _extent: Extent, _unreadable: u64) -> (Desired, Vec<Problem>) {
-    todo!()
+fn entry(document: Lowered, project: &Project) -> Entry {
+    let Lowered { key, origin, form } = document;
+    match form {
+        Form::Broken(salvage) => {
+            let moved_from = salvage.moved_from.clone();
+            Entry { key, origin, wanted: Wanted::Invalid(salvage), moved_from, adopt: None, credential: None }
+        }
+        Form::Sound(declared) => {
+            let crate::manifest::Declared { place, body, enabled, deletion, credential, moved_from, adopt } = *declared;
+            let deletion = match key.kind {
+                Kind::Role => Deletion::Delete,
+                Kind::Company | Kind::Customer | Kind::User => deletion.unwrap_or(project.deletion),
+            };
+            let owner = Some(project.owner.clone());
+            let state = State { key: key.clone(), place, body, enabled, suspended: !enabled, retired: false, owner, deletion };
+            Entry { key, origin, wanted: Wanted::State(Box::new(state)), moved_from, adopt, credential: credential.map(Box::new) }
+        }
+    }
 }
 
-/// Judges the rules about roles, which need to know what is in force: `last` are the roles as last applied, or nothing
-/// where no directory was asked.
-pub fn roles(_desired: &Desired, _last: Option<&RoleTable>) -> Roles {
-    todo!()
+fn duplicate(first: &Entry, again: &Entry) -> Problem {
+    let place = || Place::path("metadata.name");
+    Problem::error(Code::DuplicateIdentity, again.origin, place(), format!("`{}` is declared twice", again.key))
+        .related(first.origin, place(), "first declared here")
+        .hint("a name stands for one thing within its kind and namespace: rename or remove one of them")
+        .of(&again.key)
 }

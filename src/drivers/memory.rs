@@ -295,7 +295,7 @@ impl Inner {
         let id = change.remote.as_ref().or_else(|| self.keys.get(&change.key));
         let old = id.and_then(|id| self.objects.get(id)).cloned();
         let found = old.as_ref().map(|entry| self.placed(entry));
-        let lost = change.loss && !run.losses_allowed;
+        let lost = if run.losses_allowed { 0 } else { change.loss };
         let loser = rows::loses(change, found.as_ref());
         let (id, version) = match (rows::step(change, found.as_ref(), self.now)?, old) {
             (Step::Settled(executed), _) => return Ok(executed),
@@ -331,9 +331,7 @@ impl Inner {
             }
             (Step::Replace(_) | Step::Remove(_), None) => return Err(rows::failure(change, ErrorKind::Moved)),
         };
-        if lost {
-            self.losses.push((self.now, loser));
-        }
+        self.losses.extend((0..lost).map(|_| (self.now, loser.clone())));
         self.writes += 1;
         Ok(Executed { id, version })
     }

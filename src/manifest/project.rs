@@ -41,7 +41,7 @@ pub struct Region {
 /// Which directory, with how to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectorySpec {
-    /// The embedded one: an SQLite file.
+    /// The embedded one: a file.
     Sqlite {
         /// As written; relative to the project file.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        let window = Duration::from_secs(24 * 60 * 60);
+        let window = Duration::from_hours(24);
         Self { removals: Percent(1_000), at_least: 5, at_most: 100, window, creates: 100_000, mails: 1_000 }
     }
 }
@@ -96,7 +96,7 @@ impl Default for Project {
             paths: Vec::new(),
             regions: [region("asia-pacific", true), region("europe", false), region("north-america", false)].into(),
             deletion: Deletion::Disable,
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention: Duration::from_hours(30 * 24),
             budget: Budget::default(),
             protected: BTreeSet::new(),
         }

@@ -20,6 +20,11 @@ impl RoleTable {
         self.0.insert((namespace, name), role);
     }
 
+    /// Takes a role out of force.
+    pub fn remove(&mut self, namespace: &Namespace, name: &Name) {
+        self.0.remove(&(namespace.clone(), name.clone()));
+    }
+
     /// The role that a user of `namespace` means by `name`.
     pub fn get(&self, namespace: &Namespace, name: &Name) -> Option<&Role> {
         self.exact(namespace, name).or_else(|| self.exact(&Namespace::GLOBAL, name))

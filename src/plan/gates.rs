@@ -1,11 +1,12 @@
-//! The safety gates: what a plan must not do all at once, however it came about.
+//! The safety gates: what a plan must not do all at once, however it came about. Each can be narrowed, none can be switched
+//! off wholesale.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::types::{LastHolder, Plan};
-use crate::manifest::Budget;
+use crate::manifest::{Budget, Extent};
 
 /// What somebody allows for one plan, by flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +41,20 @@ pub enum Gate {
     StalePlan,
 }
 
+impl Gate {
+    /// The name of the gate: `empty-input`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Creates => "creates",
+            Self::EmptyInput => "empty-input",
+            Self::RootChanged => "root-changed",
+            Self::LastHolder => "last-holder",
+            Self::StalePlan => "stale-plan",
+        }
+    }
+}
+
 /// Why a plan is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
@@ -53,7 +68,92 @@ pub struct Refusal {
 
 impl Plan {
     /// Every gate that this plan does not pass, in the order of [`Gate`].
-    pub fn check(&self, _budget: &Budget, _allow: &Allow) -> Vec<Refusal> {
-        todo!()
+    pub fn check(&self, budget: &Budget, allow: &Allow) -> Vec<Refusal> {
+        let refusals = [
+            self.over_budget(budget, allow),
+            self.over_creates(budget, allow),
+            self.empty_input(allow),
+            self.root_changed(allow),
+            self.last_holder(allow),
+        ];
+        refusals.into_iter().flatten().collect()
+    }
+
+    /// Losses of this plan.
+    pub fn losses(&self) -> u64 {
+        self.tally.losses.values().sum()
+    }
+
+    /// What may be lost within the window, of `enabled` objects.
+    fn limit(budget: &Budget, enabled: u64) -> u64 {
+        budget.removals.of(enabled).max(budget.at_least).min(budget.at_most)
+    }
+
+    fn over_budget(&self, budget: &Budget, allow: &Allow) -> Option<Refusal> {
+        let (losses, tally) = (self.losses(), &self.tally);
+        if losses == 0 || allow.removals.is_some_and(|allowed| losses <= allowed) {
+            return None;
+        }
+        let enabled: u64 = tally.enabled.values().sum();
+        let directory = ("the directory".to_owned(), losses, tally.spent.values().sum(), enabled);
+        let namespaces = tally.losses.iter().map(|(namespace, losses)| {
+            let of = |map: &std::collections::BTreeMap<_, u64>| map.get(namespace).copied().unwrap_or(0);
+            (format!("namespace `{namespace}`"), *losses, of(&tally.spent), of(&tally.enabled))
+        });
+        let over = std::iter::once(directory)
+            .chain(namespaces)
+            .find(|(_, losses, spent, enabled)| losses + spent > Self::limit(budget, *enabled));
+        over.map(|(place, here, spent, enabled)| {
+            let before = if spent > 0 { format!(", after {spent} within the window before") } else { String::new() };
+            let message = format!(
+                "this plan takes something from {here} of {enabled} enabled objects of {place}{before}; {} are allowed",
+                Self::limit(budget, enabled)
+            );
+            Refusal { gate: Gate::Budget, message, flag: Some(format!("--allow-removals {losses}")) }
+        })
+    }
+
+    fn over_creates(&self, budget: &Budget, allow: &Allow) -> Option<Refusal> {
+        let creates = self.creates(None);
+        let allowed = allow.creates.unwrap_or(budget.creates);
+        (creates > allowed).then(|| Refusal {
+            gate: Gate::Creates,
+            message: format!("this plan creates {creates} objects; {allowed} are allowed"),
+            flag: Some(format!("--allow-creates {creates}")),
+        })
+    }
+
+    fn empty_input(&self, allow: &Allow) -> Option<Refusal> {
+        let whole = matches!(self.extent, Extent::Whole { .. });
+        (whole && self.tally.documents == 0 && self.tally.unreadable == 0 && !allow.empty).then(|| Refusal {
+            gate: Gate::EmptyInput,
+            message: "the whole declaration has no documents at all".to_owned(),
+            flag: Some("--allow-empty".to_owned()),
+        })
+    }
+
+    fn root_changed(&self, allow: &Allow) -> Option<Refusal> {
+        let Extent::Whole { root } = &self.extent else { return None };
+        let last = self.last_root.as_ref().filter(|last| *last != root)?;
+        let removals = self.changes().filter(|change| change.reason == super::Reason::NotDeclared).count();
+        (removals > 0 && !allow.whole).then(|| Refusal {
+            gate: Gate::RootChanged,
+            message: format!("{removals} objects are not declared in `{root}`, and the last whole apply was of `{last}`"),
+            flag: Some("--whole".to_owned()),
+        })
+    }
+
+    fn last_holder(&self, allow: &Allow) -> Option<Refusal> {
+        let mut losing = self.tally.last_holders.iter().filter(|role| !allow.last_holders.contains(role)).peekable();
+        losing.peek()?;
+        let losing: Vec<String> = losing.map(|LastHolder { namespace, role }| format!("{namespace}/{role}")).collect();
+        Some(Refusal {
+            gate: Gate::LastHolder,
+            message: format!(
+                "nobody enabled would hold {} any more",
+                losing.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+            ),
+            flag: Some(losing.iter().map(|it| format!("--allow-last-holder {it}")).collect::<Vec<_>>().join(" ")),
+        })
     }
 }

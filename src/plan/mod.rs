@@ -1,13 +1,39 @@
 //! Desired × observed → one decision per key. Pure, synchronous and total.
+//!
+//! | found \ wanted | nothing | a state |
+//! |---|---|---|
+//! | nothing | settled | create |
+//! | a state | delete | no field differs and nothing owed → settled, else update |
+//!
+//! Ownership and removal policy turn a declaration into what is wanted ([`decide`]); after that there is only this table.
+//! Disable, enable, rename, move, retire, release, adopt and re-key are fields that differ inside an update.
+//!
+//! Knows values alone: no directory, no document's text, no clock; `now` comes in with the [`Policy`].
 
+mod board;
+mod claims;
+mod decide;
+mod digest;
 mod gates;
+mod leave;
+mod order;
+mod scope;
+mod tally;
+mod tree;
 mod types;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use crate::model::Key;
+use jiff::Timestamp;
+
+use crate::{
+    desired::{Desired, Roles},
+    model::{Key, Kind, Name},
+    observed::{Capabilities, Observed, Scope},
+};
 
 pub use gates::{Allow, Gate, Refusal};
+pub use order::{Stage, Step};
 pub use types::{Action, Change, CredentialAction, Decision, Held, Hold, LastHolder, Plan, Reason, Tally, Verb};
 
 /// Which retired accounts are to be deleted.
@@ -19,9 +45,53 @@ pub struct Purge {
     pub keys: BTreeSet<Key>,
 }
 
-impl Plan {
-    /// `sha256:` and 64 hexadecimal digits over canonical JSON of directory, owner, changes and holds.
-    pub fn digest(&self) -> String {
-        todo!()
+/// What decides beside the declaration and the directory.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whose declaration.
+    pub owner: Name,
+    /// The time that `expires` and retention are judged by.
+    pub now: Timestamp,
+    /// How long a retired account is kept.
+    pub retention: Duration,
+    /// Things that lose nothing.
+    pub protected: BTreeSet<Key>,
+    /// Things that may be taken over from strangers or other owners.
+    pub adopt: BTreeSet<Key>,
+    /// What is to be deleted of the retired.
+    pub purge: Purge,
+}
+
+/// Everything a plan is made of.
+pub struct Input<'a> {
+    /// The directory's name.
+    pub directory: &'a str,
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// What the roles in force say to that.
+    pub roles: &'a Roles,
+    /// What the directory holds: all of it, whatever the scope.
+    pub observed: &'a Observed,
+    /// What it can do.
+    pub capabilities: &'a Capabilities,
+    /// What is decided.
+    pub scope: &'a Scope,
+    /// What else decides.
+    pub policy: &'a Policy,
+}
+
+/// Decides every key in scope, exactly once.
+pub fn plan(input: &Input<'_>) -> Plan {
+    let mut board = board::Board::new(input);
+    let mut closed = tree::Closed::default();
+    for kind in Kind::ALL {
+        for row in tree::top_first(&board, kind) {
+            board.decide(row, &closed);
+        }
+        board.settle_claims(kind);
+        closed.extend(&board, kind);
     }
+    board.narrow();
+    board.leave();
+    board.into_plan()
 }

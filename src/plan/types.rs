@@ -38,8 +38,7 @@ pub struct CredentialAction {
 }
 
 /// Why a change is wanted. It explains, and is never used to decide.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase", rename_all_fields = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The declaration says so.
     Declared,
@@ -95,14 +94,16 @@ pub struct Change {
     pub credential: Option<CredentialAction>,
     /// Why.
     pub reason: Reason,
+    /// What the directory holds, unless it is created. Names of re-keyed parents are the new ones.
+    pub before: Option<Box<State>>,
     /// The object, unless it is created.
     pub remote: Option<RemoteId>,
     /// The object must still be like this.
     pub expect: Option<Version>,
     /// Where it is declared, or was last.
     pub source: Option<SmolStr>,
-    /// Whether it counts in the change budget.
-    pub loss: bool,
+    /// What it counts in the change budget: 1 for a loss, more for a role edit that takes a privilege from its holders.
+    pub loss: u64,
 }
 
 /// Why something is not done.
@@ -223,9 +224,14 @@ impl Change {
             Action::Create(_) => Verb::Create,
             Action::Delete => Verb::Delete,
             Action::Update { fields, to: _ } => {
-                fields.iter().map(field_verb).chain(self.credential.iter().map(|_| Verb::Credential)).min().unwrap_or(Verb::Edit)
+                fields.iter().map(field_verb).chain(self.owes().then_some(Verb::Credential)).min().unwrap_or(Verb::Edit)
             }
         }
+    }
+
+    /// Whether a credential becomes due with it.
+    pub fn owes(&self) -> bool {
+        matches!(&self.credential, Some(CredentialAction { credential: _, mark: CredentialMark::Owed(_) }))
     }
 
     /// The fields that differ; none for a create or a delete.

@@ -9,7 +9,7 @@ use crate::{
     manifest::{Diagnostic, Severity, Sources},
     model::{Field, FieldChange, FieldValue},
     pipeline::Planned,
-    plan::{Action, Change, Decision, Gate, Held, Refusal},
+    plan::{Change, Decision, Gate, Held, Refusal},
     report::{Done, Outcome, Report, ResultKind, Skipped},
 };
 
@@ -96,7 +96,7 @@ struct ObjectForm {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct SourceForm {
-    /// As it was read, relative to the project file.
+    /// As it was read: below a PATH that was given, else relative to the working directory.
     file: String,
     /// From 1.
     line: u32,
@@ -258,20 +258,11 @@ fn source(place: &str) -> Option<SourceForm> {
 }
 
 fn changes(change: &Change) -> Vec<ChangeForm> {
-    match &change.action {
-        Action::Create(state) => {
-            let given = state.fields().into_iter().filter(|(_, value)| *value != FieldValue::None);
-            given.map(|(field, after)| form(field, FieldValue::None, after)).collect()
-        }
-        Action::Update { fields, to: _ } => {
-            let forms = fields.iter().map(|FieldChange { field, before, after }| form(*field, before.clone(), after.clone()));
-            forms.collect()
-        }
-        Action::Delete => Vec::new(),
-    }
+    change.differences().into_iter().map(form).collect()
 }
 
-fn form(field: Field, before: FieldValue, after: FieldValue) -> ChangeForm {
+fn form(change: FieldChange) -> ChangeForm {
+    let FieldChange { field, before, after } = change;
     ChangeForm { field: field.name(), before, after, sensitive: sensitive(field) }
 }
 

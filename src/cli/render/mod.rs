@@ -8,6 +8,3 @@ pub(crate) mod objects;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod style;
-
-#[cfg(test)]
-pub(crate) mod fixture;

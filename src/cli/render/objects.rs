@@ -9,8 +9,8 @@ use crate::{
     cli::failure::Failure,
     manifest::{self},
     model::{Body, Kind, Name, Place, RemoteId, State, visible},
-    observed::{Live, Stranger},
-    pipeline::ImportedState,
+    observed::Live,
+    pipeline::{ImportedState, LeftOut},
 };
 
 /// One object with its status.
@@ -31,7 +31,7 @@ impl Item {
 
     /// A stranger that could be declared; nothing for what is managed.
     pub(crate) fn unmanaged(imported: &ImportedState) -> Option<Self> {
-        let ImportedState { state, adopt, live: _ } = imported;
+        let ImportedState { state, adopt } = imported;
         Some(Self { state: state.clone(), managed: false, id: adopt.clone()? })
     }
 
@@ -57,7 +57,7 @@ impl Item {
 
 /// The document of something imported.
 pub(crate) fn document(imported: &ImportedState) -> String {
-    let ImportedState { state, adopt, live: _ } = imported;
+    let ImportedState { state, adopt } = imported;
     format!("---\n{}", manifest::write_document(state, adopt.as_ref()))
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn list(items: impl Iterator<Item = Result<Value, Failure>>) -> Resul
 }
 
 /// A table per kind, and the strangers that fit nowhere.
-pub(crate) fn table(items: &[Item], left_out: &[(Stranger, String)], owner: &Name) -> String {
+pub(crate) fn table(items: &[Item], left_out: &[LeftOut], owner: &Name) -> String {
     let mut tables = Vec::new();
     for kind in Kind::ALL {
         let rows: Vec<Vec<String>> = items.iter().filter(|item| item.state.key.kind == kind).map(|item| row(item, owner)).collect();
@@ -104,12 +104,8 @@ pub(crate) fn table(items: &[Item], left_out: &[(Stranger, String)], owner: &Nam
         }
     }
     if !left_out.is_empty() {
-        let rows = left_out.iter().map(|(stranger, reason)| {
-            let Stranger { id, kind, parent: _, label, email, enabled: _, version: _, created_at: _, fit: _ } = stranger;
-            let email = email.as_deref().unwrap_or("-");
-            [kind.word(), label, email, &id.0, reason].iter().map(|text| visible(text)).collect()
-        });
-        tables.push(columns(&["KIND", "LABEL", "EMAIL", "ID", "CANNOT BE DECLARED BECAUSE"], rows.collect()));
+        let rows = left_out.iter().map(|LeftOut { what, reason }| vec![visible(what), visible(reason)]);
+        tables.push(columns(&["UNMANAGED", "CANNOT BE DECLARED BECAUSE"], rows.collect()));
     }
     if tables.is_empty() { "Nothing.\n".into() } else { tables.join("\n") }
 }

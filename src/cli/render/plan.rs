@@ -77,7 +77,7 @@ struct Row {
     verb: Verb,
     key: String,
     details: Vec<String>,
-    loss: bool,
+    loss: u64,
 }
 
 fn rows_of(decision: &Decision) -> impl Iterator<Item = Row> {
@@ -92,7 +92,7 @@ fn rows_of(decision: &Decision) -> impl Iterator<Item = Row> {
         verb: Verb::Held,
         key: key.to_string(),
         details: held.message.lines().map(visible).collect(),
-        loss: false,
+        loss: 0,
     });
     changed.into_iter().chain(held)
 }
@@ -108,7 +108,7 @@ fn rows(out: &mut String, plan: &Plan) {
         let (mut seen, before) = (0, rows.len());
         rows.retain(|row| {
             seen += 1;
-            seen <= ROWS || row.loss || matches!(verb, Verb::Disable | Verb::Release | Verb::Delete)
+            seen <= ROWS || row.loss > 0 || matches!(verb, Verb::Disable | Verb::Release | Verb::Delete)
         });
         if rows.len() < before {
             cut.push(format!("{} more to {}", count((before - rows.len()) as u64), to_do(*verb)));
@@ -146,8 +146,8 @@ fn to_do(verb: Verb) -> &'static str {
 fn table_row(out: &mut String, row: &Row, width: usize) {
     let Row { verb, key, details, loss } = row;
     let (sign, style) = symbol(*verb);
-    let lossy = *loss && !matches!(verb, Verb::Disable | Verb::Release | Verb::Delete);
-    let note = lossy.then(|| paint(WARNING, "this counts as a loss"));
+    let lossy = *loss > 0 && !matches!(verb, Verb::Disable | Verb::Release | Verb::Delete);
+    let note = lossy.then(|| paint(WARNING, format!("this counts as {}", counted(*loss, "loss", "losses"))));
     let mut details = details.iter().cloned().chain(note);
     let first = details.next().unwrap_or_default();
     let head = format!("{sign} {key:<width$}  {:<10}", verb.as_str());
@@ -173,8 +173,7 @@ fn sum(planned: &Planned) -> String {
             parts.push(format!("{} to {word}", count(number)));
         }
     }
-    let tally = &planned.plan.tally;
-    let losses: u64 = tally.losses.values().sum();
+    let losses = planned.plan.losses();
     let losses = if losses > 0 { format!(" ({})", counted(losses, "loss", "losses")) } else { String::new() };
     format!(
         "{} {}{losses}; {} held; {} unchanged.   {tail}",

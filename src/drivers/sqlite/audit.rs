@@ -19,8 +19,27 @@ type Hash = [u8; 32];
 
 /// The columns of a record without its hash, in the order in which they are hashed and stored.
 const COLUMNS: [&str; 21] = [
-    "seq", "at", "run", "actor", "owner", "verb", "kind", "namespace", "name", "remote", "reason", "cause", "changes", "loss",
-    "loss_allowed", "loss_namespace", "source", "commit_id", "author", "digest", "prev",
+    "seq",
+    "at",
+    "run",
+    "actor",
+    "owner",
+    "verb",
+    "kind",
+    "namespace",
+    "name",
+    "remote",
+    "reason",
+    "cause",
+    "changes",
+    "loss",
+    "loss_allowed",
+    "loss_namespace",
+    "source",
+    "commit_id",
+    "author",
+    "digest",
+    "prev",
 ];
 
 /// What one record says, apart from its number and hashes.
@@ -41,9 +60,9 @@ pub(super) struct Record<'a> {
     /// JSON.
     pub(super) changes: &'a str,
     /// It counts in the window.
-    pub(super) loss: bool,
+    pub(super) loss: u64,
     /// It is a loss that a flag allowed.
-    pub(super) loss_allowed: bool,
+    pub(super) loss_allowed: u64,
     pub(super) loss_namespace: Option<&'a str>,
     pub(super) source: Option<&'a str>,
     pub(super) commit: Option<&'a str>,
@@ -108,8 +127,8 @@ impl Trail {
             text(reason),
             optional(cause),
             text(changes),
-            ValueRef::Integer((loss).into()),
-            ValueRef::Integer((loss_allowed).into()),
+            ValueRef::Integer(loss.cast_signed()),
+            ValueRef::Integer(loss_allowed.cast_signed()),
             optional(loss_namespace),
             optional(source),
             optional(commit),

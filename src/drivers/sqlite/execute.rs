@@ -154,7 +154,9 @@ impl Chunk<'_> {
         let Change { key, remote, .. } = change;
         let (condition, values) = match remote {
             Some(id) => ("id = ?1", vec![id.0.as_str()]),
-            None => ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()]),
+            None => {
+                ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()])
+            }
         };
         let sql = format!("SELECT {} FROM objects WHERE {condition}", observe::COLUMNS);
         let mut statement = self.transaction.prepare_cached(&sql)?;
@@ -277,9 +279,10 @@ impl Chunk<'_> {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let Run { id: run, owner, actor, digest, losses_allowed, stop: _ } = self.run;
-        let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss } = change;
+        let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
         let mark = credential.as_ref().and_then(|action| observe::unmark(&action.mark));
-        let (counts, namespace) = (*loss && !losses_allowed, rows::loses(change, found));
+        let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
+        let namespace = rows::loses(change, found);
         let cause = match reason {
             Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),
             Reason::Declared
@@ -306,8 +309,8 @@ impl Chunk<'_> {
             cause: cause.as_deref(),
             changes: json(&mut self.json, &Changes { fields, mark: mark.as_ref() }),
             loss: counts,
-            loss_allowed: *loss && *losses_allowed,
-            loss_namespace: counts.then_some(namespace.as_str()),
+            loss_allowed: allowed,
+            loss_namespace: (counts > 0).then_some(namespace.as_str()),
             source: source.as_deref(),
             commit: None,
             author: None,

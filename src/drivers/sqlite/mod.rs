@@ -85,7 +85,8 @@ impl Sqlite {
                 open
             } else {
                 let connection = schema::writer(&path)?;
-                let file = file_id(&path).ok_or_else(|| DirectoryError::new("find the file just opened", ErrorKind::Unavailable))?;
+                let file =
+                    file_id(&path).ok_or_else(|| DirectoryError::new("find the file just opened", ErrorKind::Unavailable))?;
                 writer.insert(Writer { connection, file })
             };
             work(&mut open.connection)
@@ -189,9 +190,9 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
             ErrorKind::Unavailable
         }
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
-            ErrorKind::Refused
-        }
+        Some(
+            ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied,
+        ) => ErrorKind::Refused,
         Some(ErrorCode::ConstraintViolation) => ErrorKind::Conflict,
         // `ErrorCode` is not ours: what else there is, is a defect of ours.
         Some(_) | None => ErrorKind::Failed,

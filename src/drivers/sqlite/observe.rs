@@ -67,7 +67,7 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
 fn spent(connection: &Connection, window: Duration) -> Result<Spent, DirectoryError> {
     let failed = |error| failed("count the losses", error);
     let since = Timestamp::now().as_microsecond().saturating_sub(schema::micros(window));
-    let sql = "SELECT loss_namespace, count(*) FROM audit INDEXED BY audit_losses WHERE loss = 1 AND at > ?1 GROUP BY 1";
+    let sql = "SELECT loss_namespace, sum(loss) FROM audit INDEXED BY audit_losses WHERE loss > 0 AND at > ?1 GROUP BY 1";
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([since]).map_err(failed)?;
     let mut spent = Spent::default();
@@ -175,11 +175,19 @@ pub(super) fn decode(
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
-    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
-        mark(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
-    })?;
+    let credential = optional(12)?
+        .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
     let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
-    Ok(Found::Managed(Box::new(Live { state, version, left_enabled, credential, retired_at, created_at, source, id: RemoteId(id) })))
+    Ok(Found::Managed(Box::new(Live {
+        state,
+        version,
+        left_enabled,
+        credential,
+        retired_at,
+        created_at,
+        source,
+        id: RemoteId(id),
+    })))
 }
 
 /// Whether the unique columns are those of the body.

@@ -34,7 +34,8 @@ pub(super) fn exists(path: &Path) -> Result<bool, DirectoryError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(DirectoryError::new(format!("open {}", path.display()), kind_of(&error)).because(error)),
     };
-    let incomplete = |cause: &str| Err(DirectoryError::new(format!("read {}", path.display()), ErrorKind::Incomplete).because(cause));
+    let incomplete =
+        |cause: &str| Err(DirectoryError::new(format!("read {}", path.display()), ErrorKind::Incomplete).because(cause));
     match present(path)? {
         Some(0) => incomplete("the file is empty, and a database of Tenantry never is; to begin anew, remove it"),
         Some(_) => Ok(true),
@@ -96,14 +97,14 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, DirectoryError
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let failed = |error| failed(format!("read {}", path.display()), error);
     let (application, version) = (pragma("application_id").map_err(failed)?, pragma("user_version").map_err(failed)?);
-    let refuse =
-        |kind, cause: String| Err(DirectoryError::new(format!("read {}", path.display()), kind).because(cause));
+    let refuse = |kind, cause: String| Err(DirectoryError::new(format!("read {}", path.display()), kind).because(cause));
     match usize::try_from(version) {
         _ if application != APPLICATION => refuse(ErrorKind::Incomplete, "it is not a database of Tenantry".into()),
         Ok(version @ 1..=CURRENT) => Ok(version),
         Ok(0) | Err(_) => refuse(ErrorKind::Incomplete, format!("there is no schema version {version}")),
         Ok(newer) => {
-            let cause = format!("a newer Tenantry has written it (schema version {newer}, this one knows {CURRENT}); update this one");
+            let cause =
+                format!("a newer Tenantry has written it (schema version {newer}, this one knows {CURRENT}); update this one");
             refuse(ErrorKind::Rejected, cause)
         }
     }
@@ -111,7 +112,9 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, DirectoryError
 
 /// Runs what is missing, in one transaction.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map(|version| version as usize);
+    let version = |connection: &Connection| {
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map(|version| version as usize)
+    };
     if version(connection)? == CURRENT {
         return Ok(());
     }

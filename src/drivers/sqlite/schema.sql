@@ -51,8 +51,8 @@ CREATE TABLE audit (
     reason         TEXT    NOT NULL,
     cause          TEXT,                  -- the key that the reason names
     changes        TEXT    NOT NULL,      -- JSON: {field: [before, after]}
-    loss           INTEGER NOT NULL,      -- 1: counts in the window
-    loss_allowed   INTEGER NOT NULL,      -- 1: a loss that a flag allowed, so that it does not count
+    loss           INTEGER NOT NULL,      -- how much counts in the window
+    loss_allowed   INTEGER NOT NULL,      -- what a flag allowed, so that it does not count
     loss_namespace TEXT,                  -- where it counts
     source         TEXT,
     commit_id      TEXT,
@@ -62,7 +62,7 @@ CREATE TABLE audit (
     hash           BLOB    NOT NULL
 ) STRICT;
 
-CREATE INDEX audit_losses ON audit (at, loss_namespace) WHERE loss = 1;
+CREATE INDEX audit_losses ON audit (at, loss_namespace) WHERE loss > 0;
 CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;
 CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;
 

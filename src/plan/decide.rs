@@ -1,0 +1,355 @@
+//! The decision about one key, before anybody else's claims are looked at.
+//!
+//! | declared | found | then |
+//! |---|---|---|
+//! | broken | anything | held `Invalid`; of ours, what is certain of shutting off goes through |
+//! | a state | another owner's, or a stranger's, not adopted | held `NotOurs` |
+//! | a state | adopted, ours, or nothing | wanted: the state |
+//! | not at all | nothing, or not ours | settled: a hold would make every foreign account an unfinished apply |
+//! | not at all | ours, under another key from now on | settled |
+//! | not at all | ours, and this is a part | settled, apart from what stands above it |
+//! | not at all | ours, and something cannot be read | held `Incomplete` |
+//! | not at all | ours | wanted, by `deletion`: retired, nothing, or released |
+//!
+//! Then: a field the directory cannot hold (`Unsupported`), an adoption that would empty a field, a reference that neither
+//! exists nor is about to (`WaitingFor`). Whatever is held, shutting off goes through.
+
+use super::{
+    board::{After, Board, Draft, Found, same_username},
+    tree::Closed,
+    types::{Held, Hold, Reason},
+};
+use crate::{
+    desired::{Entry, Wanted, salvage},
+    manifest::Salvage,
+    model::{Body, Deletion, Field, FieldChange, FieldValue, Key, Kind, Place, State},
+};
+
+/// What came out for one key.
+pub(super) struct Outcome {
+    pub(super) after: After,
+    pub(super) reason: Reason,
+    pub(super) held: Option<Held>,
+}
+
+const SETTLED: Outcome = Outcome { after: After::Same, reason: Reason::Declared, held: None };
+
+fn to(state: State, reason: Reason) -> Outcome {
+    Outcome { after: After::To(Box::new(state)), reason, held: None }
+}
+
+impl Board<'_> {
+    /// Decides one row.
+    pub(super) fn decide(&mut self, row: usize, closed: &Closed) {
+        let Outcome { after, reason, held } = self.outcome(row, closed);
+        let draft = &mut self.drafts[row];
+        (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
+        self.protect(row);
+    }
+
+    fn outcome(&self, row: usize, closed: &Closed) -> Outcome {
+        let draft = &self.drafts[row];
+        match (draft.entry, &draft.found) {
+            (Some(entry), _) => match &entry.wanted {
+                Wanted::Invalid(salvage) => self.invalid(draft, salvage, closed),
+                Wanted::State(state) if self.input.roles.broken.contains(draft.key) => {
+                    self.invalid(draft, &salvage(state, None), closed)
+                }
+                Wanted::State(state) => self.declared(row, entry, state, closed),
+            },
+            (None, Found::Live(live)) if self.mine(&live.state) => self.undeclared(draft, closed),
+            (None, Found::Live(_) | Found::Nothing | Found::Stranger(..)) => SETTLED,
+        }
+    }
+
+    fn invalid(&self, draft: &Draft<'_>, salvage: &Salvage, closed: &Closed) -> Outcome {
+        let held = Some(Held { hold: Hold::Invalid, message: "it is declared, and the document is broken".into() });
+        let nothing = Outcome { after: After::Same, reason: Reason::Salvaged, held: held.clone() };
+        let Found::Live(live) = &draft.found else { return nothing };
+        if !self.mine(&live.state) {
+            return nothing;
+        }
+        let Salvage { disabled, role, moved_from: _ } = salvage;
+        let mut wanted = live.state.clone();
+        if *disabled {
+            (wanted.enabled, wanted.suspended) = (false, true);
+        }
+        if let (Body::User(user), Some(role)) = (&mut wanted.body, role) {
+            user.role = role.clone();
+        }
+        let above = self.above(&live.state);
+        let by = if draft.key.kind == Kind::User { closed.by(above.as_ref()) } else { None };
+        wanted.enabled &= by.is_none();
+        match self.shut_off(&live.state, &wanted) {
+            Some(state) => Outcome { after: After::To(Box::new(state)), reason: Reason::Salvaged, held },
+            None => nothing,
+        }
+    }
+
+    fn declared(&self, row: usize, entry: &Entry, wanted: &State, closed: &Closed) -> Outcome {
+        let draft = &self.drafts[row];
+        if let Some(held) = self.not_ours(draft, entry, wanted) {
+            return Outcome { after: After::Same, reason: Reason::Declared, held: Some(held) };
+        }
+        let user = wanted.body.user();
+        let by = user.and_then(|_| closed.by(self.above(wanted).as_ref()));
+        let expired = user.and_then(|user| user.expires).is_some_and(|at| at <= self.input.policy.now);
+        let enabled = wanted.enabled && by.is_none() && !expired;
+        let found = draft.found.state();
+        if found.is_some_and(|found| self.same(found, wanted, enabled)) {
+            return SETTLED;
+        }
+        let wanted = State { enabled, ..wanted.clone() };
+        let reason = self.reason(draft, &wanted, by, expired);
+        match self.impossible(row, &wanted) {
+            None => to(wanted, reason),
+            Some(held) => {
+                let off = found.and_then(|found| self.shut_off(found, &wanted));
+                let after = off.map_or(After::Same, |state| After::To(Box::new(state)));
+                Outcome { after, reason: Reason::ShuttingOff, held: Some(held) }
+            }
+        }
+    }
+
+    /// Compares without building anything: in a run that changes nothing this is all that happens to a user.
+    fn same(&self, found: &State, wanted: &State, effective: bool) -> bool {
+        let State { key, place, body, enabled, suspended, retired, owner, deletion } = found;
+        *key == wanted.key
+            && *enabled == effective
+            && *suspended == wanted.suspended
+            && *retired == wanted.retired
+            && *owner == wanted.owner
+            && *deletion == wanted.deletion
+            && *body == wanted.body
+            && (*place == wanted.place && self.rekeyed.is_empty() || self.above(found) == wanted.above())
+    }
+
+    fn reason(&self, draft: &Draft<'_>, wanted: &State, by: Option<&Key>, expired: bool) -> Reason {
+        let live = match &draft.found {
+            Found::Nothing => return Reason::Declared,
+            Found::Stranger(..) => return Reason::Adopted,
+            Found::Live(live) => live,
+        };
+        let found = &live.state;
+        if !self.mine(found) {
+            Reason::Adopted
+        } else if found.key != *draft.key {
+            Reason::MovedFrom(found.key.clone())
+        } else if found.retired {
+            Reason::DeclaredAgain
+        } else if found.enabled && !wanted.enabled && !wanted.suspended {
+            match by {
+                Some(key) => Reason::Above(key.clone()),
+                None if expired => Reason::Expired,
+                None => Reason::Declared,
+            }
+        } else if !found.enabled && wanted.enabled && live.left_enabled {
+            Reason::DisabledOutside
+        } else if !found.enabled && wanted.enabled && found.suspended == wanted.suspended {
+            wanted.above().map_or(Reason::Declared, Reason::Above)
+        } else {
+            Reason::Declared
+        }
+    }
+
+    fn undeclared(&self, draft: &Draft<'_>, closed: &Closed) -> Outcome {
+        let Found::Live(live) = &draft.found else { return SETTLED };
+        let found = &live.state;
+        let policy = &self.input.policy;
+        if self.rekeyed.contains_key(draft.key) || self.reserved.contains_key(draft.key) {
+            return SETTLED;
+        }
+        let due = live.retired_at.is_some_and(|at| at + policy.retention <= policy.now);
+        if found.retired && (policy.purge.keys.contains(draft.key) || policy.purge.due && due) {
+            return Outcome { after: After::Gone, reason: Reason::Purged, held: None };
+        }
+        let followed = || self.follow(draft, closed).unwrap_or(SETTLED);
+        if !self.input.desired.whole() || found.retired && found.deletion != Deletion::Delete {
+            return followed();
+        }
+        if self.input.desired.unreadable > 0 {
+            let message = "it is not declared, but part of the declaration cannot be read: mend that first".to_owned();
+            return Outcome { held: (!found.retired).then_some(Held { hold: Hold::Incomplete, message }), ..followed() };
+        }
+        let reason = Reason::NotDeclared;
+        match found.deletion {
+            Deletion::Disable => to(State { enabled: false, retired: true, ..found.clone() }, reason),
+            Deletion::Retain => to(State { owner: None, ..found.clone() }, reason),
+            Deletion::Delete => Outcome { after: After::Gone, reason, held: None },
+        }
+    }
+
+    /// Somebody who is not declared here, and not removed either, still follows what stands above them: shut off with it,
+    /// and let in again if nothing but that had shut them off.
+    fn follow(&self, draft: &Draft<'_>, closed: &Closed) -> Option<Outcome> {
+        let Found::Live(live) = &draft.found else { return None };
+        let found = &live.state;
+        let user = found.body.user()?;
+        let above = self.above(found)?;
+        let by = closed.by(Some(&above));
+        if found.enabled && by.is_some() {
+            return Some(to(State { enabled: false, ..found.clone() }, Reason::Above(by?.clone())));
+        }
+        let expired = user.expires.is_some_and(|at| at <= self.input.policy.now);
+        let only_above = !found.enabled && !live.left_enabled && !found.suspended && !found.retired && !expired;
+        (only_above && by.is_none()).then(|| to(State { enabled: true, ..found.clone() }, Reason::Above(above)))
+    }
+
+    fn not_ours(&self, draft: &Draft<'_>, entry: &Entry, wanted: &State) -> Option<Held> {
+        let flag = format!("`--adopt {}`", draft.key);
+        let held = |message| Some(Held { hold: Hold::NotOurs, message });
+        match &draft.found {
+            Found::Live(live) => {
+                let other = live.state.owner.as_ref()?;
+                let foreign = *other != self.input.policy.owner && !self.input.policy.adopt.contains(draft.key);
+                if foreign { held(format!("it belongs to the owner `{other}`; {flag} takes it over")) } else { None }
+            }
+            Found::Stranger(..) => None,
+            Found::Nothing => {
+                if let Some(id) = &entry.adopt {
+                    let unfit = self.input.observed.strangers.iter().find(|stranger| stranger.id == *id);
+                    return held(match unfit.map(|stranger| &stranger.fit) {
+                        Some(Err(reason)) => format!("the account `{}` cannot be declared: {reason}", id.0),
+                        Some(Ok(_)) => format!("the object `{}` is no {}", id.0, draft.key.kind.word()),
+                        None => format!(
+                            "there is no unmanaged object `{}`; remove the annotation `tenantry.dev/adopt` to create a new one",
+                            id.0
+                        ),
+                    });
+                }
+                let stranger = self.input.observed.strangers.iter().find(|stranger| same_username(stranger, wanted))?;
+                held(format!(
+                    "an account with this username is not managed; take it over with the annotation `tenantry.dev/adopt: {}` or {flag}",
+                    stranger.id.0
+                ))
+            }
+        }
+    }
+
+    /// Why a wanted state cannot be reached now, if so.
+    fn impossible(&self, row: usize, wanted: &State) -> Option<Held> {
+        let draft = &self.drafts[row];
+        self.unsupported(draft, wanted).or_else(|| self.emptying(draft, wanted)).or_else(|| self.waiting(row, wanted))
+    }
+
+    fn unsupported(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
+        let can = self.input.capabilities;
+        let refuse = |field: Field, message: String| Some(Held { hold: Hold::Unsupported(field), message });
+        let lacking = |field: Field| refuse(field, format!("this directory cannot keep or change `{}`", field.name()));
+        let ours = |field| matches!(field, Field::Key | Field::Owner | Field::Retired | Field::Deletion | Field::Suspended);
+        let Some(found) = draft.found.state() else {
+            let empty = |value: &FieldValue| matches!(value, FieldValue::None | FieldValue::Flag(_));
+            let missing =
+                wanted.fields().into_iter().find(|(field, value)| !ours(*field) && !empty(value) && !can.fields.contains(field));
+            return missing.and_then(|(field, _)| lacking(field));
+        };
+        let adopted = matches!(draft.found, Found::Stranger(..));
+        for FieldChange { field, before, after: _ } in found.changes(wanted) {
+            if field == Field::Type && before != FieldValue::None && !adopted {
+                return refuse(field, "`type` cannot change after creation: declare another company and move its people".into());
+            }
+            let moves = draft.key.kind == Kind::User && matches!(field, Field::Company | Field::Customer);
+            let able = match field {
+                Field::Enabled => can.disable,
+                Field::Parent => can.company_tree,
+                field => ours(field) || can.fields.contains(&field) && (can.move_users || !moves),
+            };
+            if !able {
+                return lacking(field);
+            }
+        }
+        None
+    }
+
+    /// Taking something over writes our mark; it never empties a field that a document forgot.
+    fn emptying(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
+        let taken_over = draft.found.state().filter(|found| !self.mine(found))?;
+        let emptied = |change: &FieldChange| {
+            change.field != Field::Owner && change.after == FieldValue::None && change.before != FieldValue::None
+        };
+        let lines: Vec<String> = taken_over
+            .changes(wanted)
+            .iter()
+            .filter(|change| emptied(change))
+            .map(|change| match &change.before {
+                FieldValue::Text(text) => format!("`{}: {text:?}`", change.field.name()),
+                FieldValue::None | FieldValue::Flag(_) | FieldValue::List(_) => format!("`{}`", change.field.name()),
+            })
+            .collect();
+        if lines.is_empty() {
+            return None;
+        }
+        let message = format!("taking it over would empty what it has; add {} to `spec`", lines.join(", "));
+        Some(Held { hold: Hold::NotOurs, message })
+    }
+
+    /// What has to be there before a thing can be created, moved or given a role. What stays where it is waits for nothing.
+    pub(super) fn waiting(&self, row: usize, wanted: &State) -> Option<Held> {
+        let draft = &self.drafts[row];
+        let found = draft.found.state();
+        let held = |key: Key, why: String| Some(Held { hold: Hold::WaitingFor(key), message: why });
+        if let Some(above) = wanted.above()
+            && found.and_then(|found| self.above(found)).as_ref() != Some(&above)
+        {
+            let at = self.row(&above);
+            if !at.is_some_and(|at| self.drafts[at].offers_place()) {
+                let message = format!("it waits for `{above}`, which neither exists nor is about to");
+                return held(above, message);
+            }
+            if draft.key.kind == Kind::Company && found.is_some() && self.closes_cycle(row, &above) {
+                let message = format!("`{above}` stands below it in the directory; it waits for that to change");
+                return held(above, message);
+            }
+        }
+        let user = wanted.body.user()?;
+        let before = found.and_then(|found| found.body.user()).map(|user| &user.role);
+        if before != Some(&user.role) && self.input.roles.table.get(&draft.key.namespace, &user.role).is_none() {
+            let role = draft.key.sibling(Kind::Role, user.role.clone());
+            let message = format!("it waits for the role `{}`, which neither exists nor is about to", user.role);
+            return held(role, message);
+        }
+        None
+    }
+
+    /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not.
+    pub(super) fn shut_off(&self, found: &State, wanted: &State) -> Option<State> {
+        let mut state = found.clone();
+        if found.enabled && !wanted.enabled {
+            state.enabled = false;
+            state.suspended |= wanted.suspended;
+        }
+        if let (Body::User(user), Some(lesser)) = (&mut state.body, self.lesser_role(found, wanted)) {
+            user.role = lesser;
+        }
+        (state != *found).then_some(state)
+    }
+
+    fn lesser_role(&self, found: &State, wanted: &State) -> Option<crate::model::Name> {
+        let (before, after) = (found.body.user()?, wanted.body.user()?);
+        let roles = self.input.roles;
+        let privileged = roles.last.get(&found.key.namespace, &before.role).is_some_and(|role| role.privileged);
+        let role = roles.table.get(&found.key.namespace, &after.role)?;
+        let kind = match found.place.as_ref()? {
+            Place::Company(_) => Kind::Company,
+            Place::Customer(_) => Kind::Customer,
+        };
+        (privileged && !role.privileged && role.lives_under.contains(&kind)).then(|| after.role.clone())
+    }
+
+    /// Holds what would cost a protected thing anything.
+    fn protect(&mut self, row: usize) {
+        let found_key = self.drafts[row].found.state().map(|found| &found.key);
+        let protected = &self.input.policy.protected;
+        if protected.is_empty()
+            || !(protected.contains(self.drafts[row].key) || found_key.is_some_and(|key| protected.contains(key)))
+        {
+            return;
+        }
+        if self.loss(row) > 0 {
+            let message = "it is protected by the project: `protected` keeps it from being shut off, removed or demoted".to_owned();
+            let draft = &mut self.drafts[row];
+            draft.after = After::Same;
+            draft.held = Some(Box::new(Held { hold: Hold::Protected, message }));
+        }
+    }
+}

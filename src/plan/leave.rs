@@ -1,0 +1,149 @@
+//! Leaving: nothing goes while somebody remains in it.
+
+use std::collections::HashMap;
+
+use super::{
+    board::{After, Board, Found},
+    tree::top_first,
+    types::{Held, Hold},
+};
+use crate::model::{Body, Key, Kind, RemoteId, State};
+
+/// How many of those that remain are named.
+const NAMED: usize = 10;
+
+/// Who remains in a thing: all are counted, some are named.
+#[derive(Default)]
+struct Remaining {
+    count: usize,
+    named: Vec<String>,
+}
+
+impl Remaining {
+    fn add(&mut self, who: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(who());
+        }
+    }
+
+    fn held(&self, what: &str) -> Held {
+        let more = if self.count > NAMED { format!(" and {} more", self.count - NAMED) } else { String::new() };
+        let message = format!("{what} while anyone remains: {}{more}", self.named.join(", "));
+        Held { hold: Hold::Blocked(self.named.clone()), message }
+    }
+}
+
+impl Board<'_> {
+    /// Holds the deletion of roles that somebody keeps, and of customers and companies in which anyone remains: those are
+    /// retired instead.
+    pub(super) fn leave(&mut self) {
+        self.keep_held_roles();
+        if !self.rows(Kind::Company).chain(self.rows(Kind::Customer)).any(|row| self.leaves(row)) {
+            return;
+        }
+        let mut remaining = self.remaining();
+        let mut companies = top_first(self, Kind::Company);
+        companies.reverse(); // deepest first: a company that stays keeps the one above it
+        for row in self.rows(Kind::Customer).chain(companies) {
+            if !self.leaves(row) {
+                continue;
+            }
+            let Some(inside) = remaining.get(self.drafts[row].key).filter(|inside| inside.count > 0) else { continue };
+            let held = match self.drafts[row].after {
+                After::Gone => inside.held("it is not deleted"),
+                After::Same | After::To(_) => inside.held("it cannot move to another namespace"),
+            };
+            self.block(row, held);
+            let key = self.drafts[row].key.clone();
+            if let Some(above) = self.drafts[row].found.state().and_then(|state| self.above(state)) {
+                remaining.entry(above).or_default().add(|| key.to_string());
+            }
+        }
+    }
+
+    /// Whether it is about to be deleted, or to move to a namespace into which its people must follow.
+    fn leaves(&self, row: usize) -> bool {
+        let draft = &self.drafts[row];
+        match &draft.after {
+            After::Gone => true,
+            After::Same => false,
+            After::To(state) => draft.found.state().is_some_and(|found| found.key.namespace != state.key.namespace),
+        }
+    }
+
+    /// Everything that stands under something after the plan, strangers included. A thing that moves to another namespace
+    /// keeps those that do not follow it there.
+    fn remaining(&self) -> HashMap<Key, Remaining> {
+        let mut out: HashMap<Key, Remaining> = HashMap::new();
+        let mut ids: HashMap<&RemoteId, &Key> = HashMap::new();
+        let mut adopted: Vec<&RemoteId> = Vec::new();
+        for draft in &self.drafts {
+            if let Found::Live(live) = &draft.found
+                && matches!(draft.key.kind, Kind::Company | Kind::Customer)
+            {
+                ids.insert(&live.id, draft.key);
+            }
+            if let (Found::Stranger(stranger, _), After::To(_)) = (&draft.found, &draft.after) {
+                adopted.push(&stranger.id);
+            }
+            if self.rekeyed.contains_key(draft.key) {
+                continue; // counted under its new key
+            }
+            let Some(state) = draft.state() else { continue };
+            let above = state.above().map(|above| self.rekeyed.get(&above).map_or(above, |new| (*new).clone()));
+            let Some(above) = above else { continue };
+            let follows = above.namespace == state.key.namespace;
+            let moving = self.row(&above).is_some_and(|row| self.leaves(row) && !matches!(self.drafts[row].after, After::Gone));
+            if !(moving && follows) {
+                out.entry(above).or_default().add(|| draft.key.to_string());
+            }
+        }
+        for stranger in &self.input.observed.strangers {
+            let Some(above) = stranger.parent.as_ref().and_then(|id| ids.get(id)) else { continue };
+            if !adopted.contains(&&stranger.id) {
+                let who = || format!("unmanaged {} `{}`", stranger.kind.word(), stranger.label);
+                out.entry((*above).clone()).or_default().add(who);
+            }
+        }
+        out
+    }
+
+    fn block(&mut self, row: usize, held: Held) {
+        let draft = &mut self.drafts[row];
+        let gone = matches!(draft.after, After::Gone);
+        let retired = draft.found.state().filter(|_| gone).and_then(|found| {
+            let retired = State { enabled: false, retired: true, ..found.clone() };
+            (retired != *found).then_some(retired)
+        });
+        draft.after = retired.map_or(After::Same, |state| After::To(Box::new(state)));
+        draft.held = Some(Box::new(held));
+    }
+
+    /// A role goes only when nobody holds it, unless a role of that name remains in force.
+    fn keep_held_roles(&mut self) {
+        for row in self.rows(Kind::Role) {
+            let key = self.drafts[row].key;
+            if !matches!(self.drafts[row].after, After::Gone) || self.input.roles.table.get(&key.namespace, &key.name).is_some() {
+                continue;
+            }
+            let mut holders = Remaining::default();
+            for user in self.rows(Kind::User) {
+                let draft = &self.drafts[user];
+                let Some(state) = draft.state() else { continue };
+                let holds = match &state.body {
+                    Body::User(user) => user.role == key.name,
+                    Body::Role(_) | Body::Company(_) | Body::Customer(_) => false,
+                };
+                if holds && (key.namespace.is_global() || key.namespace == state.key.namespace) {
+                    holders.add(|| draft.key.to_string());
+                }
+            }
+            if holders.count > 0 {
+                let draft = &mut self.drafts[row];
+                draft.after = After::Same;
+                draft.held = Some(Box::new(holders.held("the role is not deleted")));
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! From the board to the plan: changes, holds, and what they count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
+
+use super::{
+    board::{After, Board, Draft, Found},
+    types::{Action, Change, CredentialAction, Decision, LastHolder, Plan, Reason, Tally},
+};
+use crate::{
+    model::{Body, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
+    observed::CredentialMark,
+};
+
+impl Board<'_> {
+    /// What a row costs the budget: an object that goes from enabled to disabled, is deleted or released, loses a
+    /// privileged role, or moves to another namespace; one for each object. A role edit that takes the privilege away
+    /// costs one for each holder.
+    pub(super) fn loss(&self, row: usize) -> u64 {
+        let draft = &self.drafts[row];
+        let Some(found) = draft.found.state() else { return 0 };
+        let after = match &draft.after {
+            After::Same => return 0,
+            After::Gone => return 1,
+            After::To(after) => after,
+        };
+        if let (Body::Role(before), Body::Role(role)) = (&found.body, &after.body) {
+            return if before.privileged && !role.privileged { self.holders_of(&found.key).count() as u64 } else { 0 };
+        }
+        // A date that lay ahead when it was applied was agreed on then.
+        let agreed = draft.reason == Reason::Expired && expires(found) == expires(after);
+        let disabled = found.enabled && !after.enabled && !agreed;
+        let released = found.owner.is_some() && after.owner.is_none();
+        let left = found.key.namespace != after.key.namespace;
+        u64::from(disabled || released || left || self.privileged(found) && !self.stays_privileged(after))
+    }
+
+    fn privileged(&self, state: &State) -> bool {
+        privilege(state, &self.input.roles.last).is_some()
+    }
+
+    fn stays_privileged(&self, state: &State) -> bool {
+        // Judged by the roles as they were: an edit of the role itself is counted at the role.
+        self.privileged(state) || privilege(state, &self.input.roles.table).is_some()
+    }
+
+    /// Rows of the users that hold a role now.
+    fn holders_of<'b>(&'b self, role: &'b Key) -> impl Iterator<Item = usize> + 'b {
+        self.rows(Kind::User).filter(move |row| {
+            let draft = &self.drafts[*row];
+            !self.rekeyed.contains_key(draft.key)
+                && draft.found.state().is_some_and(|state| {
+                    let named = state.body.user().is_some_and(|user| user.role == role.name);
+                    named && self.mine(state) && (role.namespace.is_global() || role.namespace == state.key.namespace)
+                })
+        })
+    }
+
+    /// The plan that the board has become.
+    pub(super) fn into_plan(self) -> Plan {
+        let mut tally = self.counts();
+        let mut decisions = Vec::new();
+        for row in 0..self.drafts.len() {
+            if self.outside.get(row).copied().unwrap_or(false) {
+                continue;
+            }
+            let loss = self.loss(row);
+            let draft = &self.drafts[row];
+            let change = self.change(draft, loss);
+            let held = draft.held.as_deref().cloned();
+            let concerns = draft.entry.is_some() || draft.found.state().is_some_and(|state| self.mine(state));
+            if change.is_none() && held.is_none() {
+                tally.settled += u64::from(concerns);
+                continue;
+            }
+            if loss > 0 {
+                self.count_loss(draft, loss, &mut tally.losses);
+            }
+            decisions.push(Decision { key: draft.key.clone(), change, held, origin: draft.entry.map(|entry| entry.origin) });
+        }
+        tally.last_holders = self.last_holders();
+        Plan {
+            directory: self.input.directory.to_owned(),
+            owner: self.input.policy.owner.clone(),
+            extent: self.input.desired.extent.clone(),
+            last_root: self.input.observed.applied.root.clone(),
+            decisions,
+            tally,
+        }
+    }
+
+    fn change(&self, draft: &Draft<'_>, loss: u64) -> Option<Change> {
+        let credential = if draft.held.is_none() { self.credential(draft) } else { None };
+        // What the directory holds, with re-keyed parents under their new names: only what really differs is a difference.
+        let before = draft.found.state().map(|found| {
+            let place = self.above(found).and_then(|key| crate::model::Place::under(&key));
+            Box::new(State { place, ..found.clone() })
+        });
+        let action = match (&before, &draft.after) {
+            (None, After::Same | After::Gone) => return None,
+            (None, After::To(to)) => Action::Create(to.clone()),
+            (Some(_), After::Gone) => Action::Delete,
+            (Some(before), After::To(to)) => Action::Update { fields: before.changes(to), to: to.clone() },
+            (Some(_), After::Same) if credential.is_none() => return None,
+            (Some(before), After::Same) => Action::Update { fields: Vec::new(), to: before.clone() },
+        };
+        if let Action::Update { fields, to: _ } = &action
+            && fields.is_empty()
+            && credential.is_none()
+        {
+            return None;
+        }
+        let (remote, expect, source) = match &draft.found {
+            Found::Nothing => (None, None, None),
+            Found::Live(live) => (Some(live.id.clone()), live.version.clone(), live.source.clone()),
+            Found::Stranger(stranger, _) => (Some(stranger.id.clone()), stranger.version.clone(), None),
+        };
+        let reason = draft.reason.clone();
+        Some(Change { key: draft.key.clone(), action, credential, reason, before, remote, expect, source, loss })
+    }
+
+    /// The credential that becomes due: when the account is created, and when `credential.reset` changes to another value.
+    /// Adopting records that one was given, and sends nothing.
+    fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
+        let credential = draft.entry?.credential.as_deref().filter(|credential| credential.method != Method::None)?;
+        let asked = || credential.reset.clone().unwrap_or_default();
+        let mark = match &draft.found {
+            Found::Nothing => CredentialMark::Owed(asked()),
+            Found::Stranger(..) => CredentialMark::Given(asked()),
+            Found::Live(live) if !self.mine(&live.state) => CredentialMark::Given(asked()),
+            Found::Live(live) => {
+                let reset = credential.reset.as_ref().filter(|reset| live.credential.reset() != Some(reset))?;
+                CredentialMark::Owed(reset.clone())
+            }
+        };
+        Some(CredentialAction { credential: credential.clone(), mark })
+    }
+
+    fn counts(&self) -> Tally {
+        let input = self.input;
+        let mut tally = Tally {
+            strangers: input.observed.strangers.len() as u64,
+            spent: input.observed.spent.0.clone(),
+            documents: input.desired.documents,
+            unreadable: input.desired.unreadable,
+            ..Tally::default()
+        };
+        let mut enabled: BTreeMap<&Namespace, u64> = BTreeMap::new();
+        for live in input.observed.ours.iter().filter(|live| self.mine(&live.state)) {
+            tally.managed += 1;
+            if live.state.enabled && live.state.key.kind != Kind::Role {
+                *enabled.entry(&live.state.key.namespace).or_default() += 1;
+            }
+            tally.owed += u64::from(matches!(live.credential, CredentialMark::Owed(_)));
+            let due = live.state.retired && live.retired_at.is_some_and(|at| at + input.policy.retention <= input.policy.now);
+            tally.purgeable += u64::from(due && input.desired.get(&live.state.key).is_none());
+        }
+        tally.enabled = enabled.into_iter().map(|(namespace, count)| (namespace.clone(), count)).collect();
+        tally
+    }
+
+    fn count_loss(&self, draft: &Draft<'_>, loss: u64, losses: &mut BTreeMap<Namespace, u64>) {
+        let Some(found) = draft.found.state() else { return };
+        if found.key.kind == Kind::Role && !matches!(draft.after, After::Gone) {
+            for holder in self.holders_of(&found.key) {
+                *losses.entry(self.drafts[holder].key.namespace.clone()).or_default() += 1;
+            }
+        } else {
+            *losses.entry(found.key.namespace.clone()).or_default() += loss;
+        }
+    }
+
+    /// Privileged roles that somebody enabled holds today and nobody would hold afterwards, all causes counted together.
+    /// The last holder may go with the last company of the namespace.
+    fn last_holders(&self) -> Vec<LastHolder> {
+        let roles = self.input.roles;
+        let mut losing: BTreeSet<(Namespace, SmolStr)> = BTreeSet::new();
+        for row in self.rows(Kind::User) {
+            let draft = &self.drafts[row];
+            let Some(found) = draft.found.state().filter(|found| found.enabled && self.mine(found)) else { continue };
+            let Some(role) = privilege(found, &roles.last) else { continue };
+            let keeps = draft.state().is_some_and(|after| {
+                after.enabled
+                    && after.owner.is_some()
+                    && after.key.namespace == found.key.namespace
+                    && privilege(after, &roles.last) == Some(role)
+            });
+            if !keeps && !self.rekeyed.contains_key(draft.key) {
+                losing.insert((found.key.namespace.clone(), role.clone().into()));
+            }
+        }
+        if losing.is_empty() {
+            return Vec::new();
+        }
+        let kept = self.drafts.iter().filter(|draft| !self.rekeyed.contains_key(draft.key)).filter_map(|draft| {
+            let after = draft.state().filter(|after| after.enabled && after.owner.is_some())?;
+            let role = &after.body.user()?.role;
+            Some((after.key.namespace.clone(), SmolStr::from(role.clone())))
+        });
+        for holder in kept.collect::<BTreeSet<_>>() {
+            losing.remove(&holder);
+        }
+        let companies: BTreeSet<Namespace> = self
+            .rows(Kind::Company)
+            .filter_map(|row| self.drafts[row].state().filter(|state| !state.retired && state.owner.is_some()))
+            .map(|state| state.key.namespace.clone())
+            .collect();
+        let names = losing.into_iter().filter(|(namespace, _)| companies.contains(namespace));
+        names.filter_map(|(namespace, role)| Some(LastHolder { namespace, role: Name::new(&role).ok()? })).collect()
+    }
+}
+
+/// The privileged role that somebody holds.
+fn privilege<'s>(state: &'s State, table: &RoleTable) -> Option<&'s Name> {
+    let user = state.body.user()?;
+    table.get(&state.key.namespace, &user.role).filter(|role: &&Role| role.privileged).map(|_| &user.role)
+}
+
+fn expires(state: &State) -> Option<jiff::Timestamp> {
+    state.body.user().and_then(|user| user.expires)
+}
