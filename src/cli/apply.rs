@@ -98,7 +98,7 @@ impl Run<'_> {
 
     /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to JSON.
     fn show(&self, planned: &Planned) -> Result<(), Failure> {
-        let text = render::plan::text(planned, self.session.actor());
+        let text = render::plan::text(planned, self.session.actor(), self.session.sources());
         if self.publisher().json_on_stdout() {
             if self.console.interactive() {
                 self.console.note(&text);
@@ -139,7 +139,7 @@ impl Run<'_> {
             match (output.format, &output.file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
                 (Format::Text, Some(file)) => {
-                    let plan = render::plan::text(planned, self.session.actor());
+                    let plan = render::plan::text(planned, self.session.actor(), self.session.sources());
                     Console::file(file, &format!("{plan}\n{text}"))?;
                 }
                 (Format::Json, file) => {

@@ -12,8 +12,7 @@ pub(crate) struct Args {}
 /// Prints all of them, one YAML document each.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let Args {} = args;
-    let documents = crate::manifest::crds().iter().map(|crd| serde_yaml::to_string(crd)).collect::<Result<Vec<_>, _>>();
-    let documents = documents.map_err(|error| Failure::failed("cannot write the definitions").because(&error))?;
-    console.data(&documents.iter().map(|document| format!("---\n{document}")).collect::<String>())?;
+    let documents = crate::manifest::crds().into_iter().map(|(_, text)| format!("---\n{text}"));
+    console.data(&documents.collect::<String>())?;
     Ok(Exit::Done)
 }

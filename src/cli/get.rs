@@ -72,10 +72,11 @@ pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure>
     if let (Some(name), true) = (name, items.is_empty()) {
         return Err(Failure::failed(format!("the directory holds nothing with the name `{name}`")).hint("`tenantry get` lists what it holds"));
     }
+    let deletion = home.project.deletion;
     let text = match format {
         Format::Text => objects::table(&items, &left_out, owner),
-        Format::Yaml => objects::yaml(&items)?,
-        Format::Json => objects::json(&items)?,
+        Format::Yaml => objects::yaml(&items, deletion),
+        Format::Json => objects::json(&items, deletion),
     };
     match file {
         Some(file) => Console::file(file, &text)?,

@@ -15,13 +15,13 @@ use super::{
     failure::Failure,
     input,
     render::{
-        objects,
+        objects::{self, imported_json, imported_yaml},
         style::{WARNING, counted, paint},
     },
 };
 use crate::{
     drivers,
-    model::visible,
+    model::{Deletion, visible},
     pipeline::{self, ImportedState, LeftOut},
 };
 
@@ -60,37 +60,35 @@ pub(crate) enum Format {
 /// Reads, and writes documents.
 pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let Args { all, into, force, project, output } = args;
+    if into.is_some() && *output == Format::Json {
+        return Err(Failure::invalid("`--into` writes documents to be kept, and those are YAML").hint("leave `-o json` out, or `--into`"));
+    }
     let home = input::home(project, None)?;
     let directory = drivers::open(&home.project.directory, &home.base)?;
     let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
-    match into {
-        Some(folder) => write_files(&files(&found.states, folder, *output)?, *force, console)?,
-        None => console.data(&text(&found.states.iter().collect::<Vec<_>>(), *output)?)?,
+    let deletion = home.project.deletion;
+    match (into, output) {
+        (Some(folder), _) => write_files(&files(&found.states, folder, deletion), *force, console)?,
+        (None, Format::Yaml) => {
+            console.data(&found.states.iter().map(|imported| imported_yaml(imported, deletion)).collect::<String>())?;
+        }
+        (None, Format::Json) => {
+            console.data(&objects::list(found.states.iter().map(|imported| imported_json(imported, deletion))))?;
+        }
     }
     console.note(&left_out(&found.left_out));
     Ok(Exit::Partly.when(!found.left_out.is_empty()))
 }
 
-fn text(states: &[&ImportedState], format: Format) -> Result<String, Failure> {
-    match format {
-        Format::Yaml => Ok(states.iter().map(|imported| objects::document(imported)).collect()),
-        Format::Json => objects::list(states.iter().map(|imported| objects::value(&objects::document(imported)))),
-    }
-}
-
 /// What each file is to hold. A global role stands outside every namespace, so its file does too.
-fn files(states: &[ImportedState], folder: &Path, format: Format) -> Result<BTreeMap<PathBuf, String>, Failure> {
-    let extension = match format {
-        Format::Yaml => "yaml",
-        Format::Json => "json",
-    };
-    let mut by_file: BTreeMap<PathBuf, Vec<&ImportedState>> = BTreeMap::new();
+fn files(states: &[ImportedState], folder: &Path, deletion: Deletion) -> BTreeMap<PathBuf, String> {
+    let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
     for imported in states {
         let key = &imported.state.key;
-        let file = folder.join(key.namespace.as_str()).join(format!("{}.{extension}", key.kind.plural()));
-        by_file.entry(file).or_default().push(imported);
+        let file = folder.join(key.namespace.as_str()).join(format!("{}.yaml", key.kind.plural()));
+        files.entry(file).or_default().push_str(&imported_yaml(imported, deletion));
     }
-    by_file.into_iter().map(|(file, states)| Ok((file, text(&states, format)?))).collect()
+    files
 }
 
 fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: &Console) -> Result<(), Failure> {

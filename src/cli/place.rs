@@ -1,7 +1,7 @@
 //! Which project file, which files, and whether they are the whole declaration or a part of it.
 
 use std::{
-    env, fs,
+    fs,
     path::{Component, Path, PathBuf},
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn project_file(named: Option<&Path>, first: Option<&Path>) -> Result
         }
         Some(_) | None => working_directory()?,
     };
-    let here = existing(Path::new("."))?;
+    let here = working_directory()?;
     let found = start.ancestors().map(|folder| folder.join(PROJECT)).find(|file| file.is_file());
     Ok(found.map(|file| PathBuf::from(relative(&file, &here))))
 }
@@ -97,7 +97,7 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Where we are.
 pub(crate) fn working_directory() -> Result<PathBuf, Failure> {
-    env::current_dir().map_err(|error| Failure::failed("the working directory is not there").because(&error))
+    fs::canonicalize(".").map_err(|error| Failure::failed("the working directory is not there").because(&error))
 }
 
 /// The folder of a file, written so that files below it read `./x` as `x`.

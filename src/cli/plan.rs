@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure>
     console.note(&render::diagnostics::text(&problems.shown));
     let publisher = Publisher::new(&args.outputs.outputs, console);
     publisher.publish(|format| match format {
-        Format::Text => render::plan::text(&planned, actor),
+        Format::Text => render::plan::text(&planned, actor, session.sources()),
         Format::Json => {
             render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources()))
         }

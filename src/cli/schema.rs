@@ -37,12 +37,18 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let Args { of } = args;
     let text = match of {
         Of::Plan => json::print(&json::plan_schema()),
-        Of::Project => json::print(&crate::manifest::schema("Project")),
-        Of::Company => json::print(&crate::manifest::schema("Company")),
-        Of::Customer => json::print(&crate::manifest::schema("Customer")),
-        Of::User => json::print(&crate::manifest::schema("User")),
-        Of::Role => json::print(&crate::manifest::schema("Role")),
+        Of::Project => document("project")?,
+        Of::Company => document("company")?,
+        Of::Customer => document("customer")?,
+        Of::User => document("user")?,
+        Of::Role => document("role")?,
     };
     console.data(&text)?;
     Ok(Exit::Done)
+}
+
+fn document(kind: &str) -> Result<String, Failure> {
+    let file = format!("/{kind}.json");
+    let found = crate::manifest::schemas().into_iter().find(|(path, _)| path.ends_with(&file));
+    found.map(|(_, text)| text).ok_or_else(|| Failure::failed(format!("there is no schema of `{kind}`")))
 }

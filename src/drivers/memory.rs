@@ -310,7 +310,7 @@ impl Inner {
             }
             (Step::Replace(write), Some(old)) => {
                 let id = old.found.id().clone();
-                let parent = self.parent(change, &write, Some(&id))?;
+                let parent = if write.stays { old.parent.clone() } else { self.parent(change, &write, Some(&id))? };
                 let version = rows::version(write.version);
                 let entry = entry(id.clone(), old.found.created_at(), write, parent);
                 self.take(&id);
@@ -392,7 +392,7 @@ impl Inner {
 
 /// The row that a write makes.
 fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, parent: Option<RemoteId>) -> Entry {
-    let Write { to, credential, retired_at, source, version, fields: _ } = write;
+    let Write { to, credential, retired_at, source, stays: _, version, fields: _ } = write;
     let version: Option<Version> = Some(rows::version(version));
     let found = if to.owner.is_some() {
         let (state, left_enabled) = (to.clone(), to.enabled);

@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed},
-    model::{Body, FieldChange, FieldValue, Key, Kind, Name, Namespace, Place, RemoteId, State, Version},
+    model::{Body, Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, Place, RemoteId, State, Version},
     observed::{CredentialMark, Live, Stranger},
     plan::{Action, Change},
 };
@@ -82,6 +82,8 @@ pub(crate) struct Write<'a> {
     pub(crate) retired_at: Option<Timestamp>,
     /// Where it is declared.
     pub(crate) source: Option<SmolStr>,
+    /// It stays where it is, whatever that is called by now.
+    pub(crate) stays: bool,
     /// The row version afterwards.
     pub(crate) version: u64,
     /// What differs from what was found.
@@ -104,7 +106,9 @@ pub(crate) fn step<'a>(change: &'a Change, found: Option<&Found>, now: Timestamp
         (Action::Update { .. }, None) => Err(failure(change, ErrorKind::Moved).because("it is gone")),
         (Action::Update { fields: _, to }, Some(Found::Managed(live))) => {
             let credential = change.credential.as_ref().map_or(&live.credential, |action| &action.mark);
-            if live.state == **to && live.credential == *credential && live.left_enabled == to.enabled {
+            let (stays, mut fields) = (stays(change, live), live.state.changes(to));
+            fields.retain(|field| !(stays && is_place(field.field)));
+            if fields.is_empty() && live.credential == *credential && live.left_enabled == to.enabled {
                 return Ok(settled(&live.id, live.version.as_ref()));
             }
             unmoved(change, live.version.as_ref())?;
@@ -113,8 +117,9 @@ pub(crate) fn step<'a>(change: &'a Change, found: Option<&Found>, now: Timestamp
                 credential: credential.clone(),
                 retired_at: if to.retired { live.retired_at.or(Some(now)) } else { None },
                 source: change.source.clone().or_else(|| live.source.clone()),
+                stays,
                 version: after(live.version.as_ref()),
-                fields: live.state.changes(to),
+                fields,
             }))
         }
         (Action::Update { fields, to }, Some(Found::Stranger(stranger))) => {
@@ -145,6 +150,7 @@ fn insert<'a>(change: &'a Change, to: &'a State, now: Timestamp) -> Write<'a> {
         credential: change.credential.as_ref().map(|action| action.mark.clone()).unwrap_or_default(),
         retired_at: to.retired.then_some(now),
         source: change.source.clone(),
+        stays: false,
         version: 1,
         fields: match change.action {
             Action::Create(_) => fields(to, |field, after| FieldChange { field, before: FieldValue::None, after }),
@@ -153,7 +159,17 @@ fn insert<'a>(change: &'a Change, to: &'a State, now: Timestamp) -> Write<'a> {
     }
 }
 
-fn fields(state: &State, change: impl Fn(crate::model::Field, FieldValue) -> FieldChange) -> Vec<FieldChange> {
+/// Whether an update leaves an object where it is. What stands above it may have another name than when the change was
+/// planned: that is a change of the other object, and none of this one.
+fn stays(change: &Change, live: &Live) -> bool {
+    live.state.key.namespace == change.key.namespace && !change.fields().iter().any(|change| is_place(change.field))
+}
+
+fn is_place(field: Field) -> bool {
+    matches!(field, Field::Parent | Field::Company | Field::Customer)
+}
+
+fn fields(state: &State, change: impl Fn(Field, FieldValue) -> FieldChange) -> Vec<FieldChange> {
     let given = state.fields().into_iter().filter(|(_, value)| *value != FieldValue::None);
     given.map(|(field, value)| change(field, value)).collect()
 }

@@ -1,9 +1,7 @@
 //! `kind: Company`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
-use kube::{
-    CustomResource, KubeSchema,
-    core::{Reason, Rule},
-};
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -87,7 +85,7 @@ impl Spec for CompanySpec {
             region: it.name("spec.region", region.as_ref()),
             contact: parts::contact(contact.as_ref(), it),
             address: parts::address(address.as_ref(), it),
-            logo: it.optional("spec.logo", logo.as_ref(), one_line),
+            logo: it.optional("spec.logo", logo.as_ref(), parts::one_line),
             description: it.optional("spec.description", description.as_ref(), Paragraph::new),
             display_name: display_name?,
         };
@@ -101,11 +99,4 @@ impl Spec for CompanySpec {
             adopt: None,
         })
     }
-}
-
-fn one_line(text: &str) -> Result<Paragraph, ValueError> {
-    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(ValueError::new("must be a URL, without white space"));
-    }
-    Paragraph::new(text)
 }

@@ -1,6 +1,7 @@
 //! `kind: Customer`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
-use kube::{CustomResource, KubeSchema, core::Rule};
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -34,7 +34,7 @@ pub fn lower<S: Spec>(
     adopt: Option<&str>,
     origin: Origin,
 ) -> Result<Declared, Vec<Problem>> {
-    let mut lowering = Lowering { key, origin, problems: Vec::new() };
+    let mut lowering = Lowering::new(key, origin);
     let moved_from = moved_from.and_then(|text| lowering.moved_from(text));
     let adopt = adopt.and_then(|text| lowering.adopt(text));
     match spec.lower(&mut lowering) {
@@ -51,7 +51,17 @@ pub struct Lowering<'a> {
     problems: Vec<Problem>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    /// Nothing is wrong yet.
+    pub fn new(key: &'a Key, origin: Origin) -> Self {
+        Self { key, origin, problems: Vec::new() }
+    }
+
+    /// Everything that is wrong.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// Whose document it is.
     pub fn key(&self) -> &Key {
         self.key

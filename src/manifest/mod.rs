@@ -2,28 +2,36 @@
 
 pub mod company;
 pub mod customer;
+pub mod directory;
+mod load;
 mod lower;
 pub mod parts;
 mod problem;
-mod project;
+pub mod project;
 pub mod role;
+mod schema;
+mod sources;
 pub mod status;
 mod text;
 pub mod user;
-
-use smol_str::SmolStr;
+mod write;
 
 use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
 
 pub use company::{Company, CompanySpec};
 pub use customer::{Customer, CustomerSpec};
+pub use directory::{Directory, DirectoryFields};
+pub use load::{Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, load, load_project};
 pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
-pub use project::{Budget, DirectorySpec, Percent, Project, Region};
+pub use project::{Budget, DirectorySpec, LedgerSpec, Mail, Passwords, Percent, Project, ProjectSpec, Region, Tls, Transport};
 pub use role::{Home, Requirement, Role, RoleSpec};
+pub use schema::{crds, schemas};
+pub use sources::Sources;
 pub use status::{Condition, ConditionStatus, DirectoryStatus, HeldStatus, HourStatus, PlanStatus, Status};
 pub use user::{User, UserSpec};
+pub use write::{document_json, write_document};
 
 /// The group of our documents.
 pub const GROUP: &str = "tenantry.dev";
@@ -90,18 +98,4 @@ pub enum Extent {
     },
     /// A part: what is not declared is settled.
     Part,
-}
-
-/// The files that were read: what an [`Origin`] points into.
-#[derive(Debug, Clone, Default)]
-pub struct Sources {
-    files: Vec<SmolStr>,
-}
-
-impl Sources {
-    /// Where a document starts, as people write it: `users/service.yaml:41`.
-    pub fn display(&self, origin: Origin) -> SmolStr {
-        let file = self.files.get(origin.file as usize).map_or("?", SmolStr::as_str);
-        smol_str::format_smolstr!("{file}:{}", origin.line)
-    }
 }

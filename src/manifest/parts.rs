@@ -1,4 +1,5 @@
 //! Parts of a `spec` that several kinds share.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use super::{
     lower::Lowering,
     text::{CountryText, EmailText, EnvText, Label, LineText, PathText, PhoneText, SecretKeyText, given},
 };
-use crate::model::{Address, Contact, Country, Email, Line, Method, Name, Phone, SecretSource, ValueError};
+use crate::model::{Address, Contact, Country, Email, Line, Method, Name, Paragraph, Phone, SecretSource, ValueError};
 
 pub(super) fn yes() -> bool {
     true
@@ -113,6 +114,14 @@ pub(super) fn address(spec: Option<&AddressSpec>, it: &mut Lowering<'_>) -> Opti
         line2: it.optional("spec.address.line2", line2.as_ref(), Line::new),
     };
     (address != Address::default()).then(|| Box::new(address))
+}
+
+/// Text without line breaks, as long as a paragraph.
+pub(super) fn one_line(text: &str) -> Result<Paragraph, ValueError> {
+    if text.contains(['\n', '\t']) {
+        return Err(ValueError::new("must be one line").hint("line breaks are allowed in `description` only"));
+    }
+    Paragraph::new(text)
 }
 
 /// The name of an environment variable.

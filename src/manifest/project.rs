@@ -1,12 +1,23 @@
 //! The project file, `kind: Project`: whose declaration it is, which directory it goes to, and within which limits.
 
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
+
+mod lower;
+mod wire;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::Duration,
 };
 
-use crate::model::{Deletion, Key, Name, Username};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::model::{Deletion, Key, Name, SecretSource, Username};
+
+pub use wire::*;
 
 /// A project, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +40,92 @@ pub struct Project {
     pub budget: Budget,
     /// Things that lose nothing, whatever is declared.
     pub protected: BTreeSet<Key>,
+    /// What passwords look like, and how long secrets live.
+    pub passwords: Passwords,
+    /// How mail goes out; none means `./outbox/`.
+    pub mail: Option<Mail>,
+    /// Where the set-password page is.
+    pub base_url: Option<SmolStr>,
+    /// Where the history is kept, for directories without a place for it.
+    pub ledger: Option<LedgerSpec>,
+}
+
+/// What passwords look like, and how long secrets live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passwords {
+    /// The shortest.
+    pub min_length: u32,
+    /// The longest.
+    pub max_length: u32,
+    /// How many of the four classes of characters.
+    pub classes: u32,
+    /// The length of a generated one.
+    pub generated: u32,
+    /// How long a set-password link lives.
+    pub invite: Duration,
+    /// How long a temporary password lives.
+    pub temporary: Duration,
+    /// How long a secret of `tenantry reset` lives.
+    pub reset: Duration,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let hours = |count: u64| Duration::from_secs(count * 60 * 60);
+        let (invite, temporary, reset) = (hours(72), hours(72), hours(24));
+        Self { min_length: 8, max_length: 128, classes: 2, generated: 20, invite, temporary, reset }
+    }
+}
+
+/// How mail goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The sender, as written: `Tenantry <no-reply@acme.example>`.
+    pub from: SmolStr,
+    /// By which way.
+    pub transport: Transport,
+}
+
+/// The way that mail goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// As `.eml` files in a folder, relative to the project file.
+    Folder(PathBuf),
+    /// By a mail server.
+    Smtp {
+        /// Its name.
+        host: SmolStr,
+        /// Its port; none means the usual one.
+        port: Option<u16>,
+        /// How the connection is kept private.
+        tls: Tls,
+        /// Who signs in.
+        username: Option<SmolStr>,
+        /// With what.
+        password: Option<SecretSource>,
+    },
+}
+
+/// How a connection to a mail server is kept private.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Tls {
+    /// From the first byte on.
+    #[default]
+    Required,
+    /// After a plain greeting, and not without.
+    StartTls,
+    /// Not at all: only where the host is loopback.
+    None,
+}
+
+/// Where the history is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerSpec {
+    /// In an SQLite file, relative to the project file.
+    Sqlite(PathBuf),
+    /// In PostgreSQL; not in this release.
+    Postgres,
 }
 
 /// A region of the project.
@@ -46,6 +143,8 @@ pub enum DirectorySpec {
         /// As written; relative to the project file.
         path: PathBuf,
     },
+    /// One that this release reads the settings of and cannot open; the name is the key in the project file: `keycloak`.
+    Other(&'static str),
 }
 
 /// A share in hundredths of a percent, so that it compares exactly: `10%` is 1000.
@@ -99,6 +198,10 @@ impl Default for Project {
             retention: Duration::from_hours(30 * 24),
             budget: Budget::default(),
             protected: BTreeSet::new(),
+            passwords: Passwords::default(),
+            mail: None,
+            base_url: None,
+            ledger: None,
         }
     }
 }

@@ -1,9 +1,7 @@
 //! `kind: Role`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
-use kube::{
-    CustomResource, KubeSchema,
-    core::{ListMerge, Rule},
-};
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

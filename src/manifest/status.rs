@@ -1,7 +1,8 @@
 //! What the controller says of an object, as in `kubectl get -o yaml`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
 use jiff::Timestamp;
-use kube::{KubeSchema, core::ListMerge};
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

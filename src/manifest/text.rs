@@ -1,4 +1,5 @@
 //! Texts as they stand in a document: read strictly, and with the rules a schema can express.
+#![allow(unreachable_pub, reason = "public fields of public types have these types")]
 
 use std::{borrow::Cow, fmt};
 

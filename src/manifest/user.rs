@@ -1,9 +1,7 @@
 //! `kind: User`.
+#![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
-use kube::{
-    CustomResource, KubeSchema,
-    core::{Reason, Rule},
-};
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -138,7 +136,7 @@ impl Spec for UserSpec {
         let region = it.name("spec.region", region.as_ref());
         let description = it.optional("spec.description", description.as_ref(), Paragraph::new);
         let expires = it.moment("spec.expires", expires.as_ref());
-        let justification = it.optional("spec.justification", justification.as_ref(), Paragraph::new);
+        let justification = it.optional("spec.justification", justification.as_ref(), parts::one_line);
         let body = Value {
             username: username?,
             email: email?,

@@ -143,6 +143,26 @@ impl<'a> Board<'a> {
         self.drafts.partition_point(|draft| draft.key.kind < kind)..self.drafts.partition_point(|draft| draft.key.kind <= kind)
     }
 
+    /// Gives a re-keying up where it did not come about: the account stays under its old key, spoken for, with whatever
+    /// never waits.
+    pub(super) fn settle_rekeying(&mut self, row: usize) {
+        let draft = &self.drafts[row];
+        let Some(old) = draft.found.state().map(|found| &found.key).filter(|old| *old != draft.key) else { return };
+        if matches!(&draft.after, After::To(state) if state.key == *draft.key) {
+            return;
+        }
+        let Some(home) = self.row(old) else { return };
+        let new = draft.key;
+        let draft = &mut self.drafts[row];
+        let after = std::mem::replace(&mut draft.after, After::Same);
+        let reason = draft.reason.clone();
+        draft.found = Found::Nothing;
+        let home = &mut self.drafts[home];
+        (home.after, home.reason) = (after, reason);
+        self.rekeyed.remove(home.key);
+        self.reserved.insert(home.key, new);
+    }
+
     /// What a state stands under, with re-keyed things under their new keys: being renamed is not being left.
     pub(super) fn above(&self, state: &State) -> Option<Key> {
         let above = state.above()?;

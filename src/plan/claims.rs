@@ -84,6 +84,7 @@ impl Board<'_> {
         let draft = &mut self.drafts[row];
         draft.after = off.map_or(After::Same, |state| After::To(Box::new(state)));
         draft.held = Some(Box::new(held));
+        self.settle_rekeying(row);
     }
 
     fn row_claims(&self, draft: &Draft<'_>) -> (Vec<Claim>, Vec<Claim>) {

@@ -45,6 +45,7 @@ impl Board<'_> {
         let draft = &mut self.drafts[row];
         (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
         self.protect(row);
+        self.settle_rekeying(row);
     }
 
     fn outcome(&self, row: usize, closed: &Closed) -> Outcome {
@@ -291,8 +292,8 @@ impl Board<'_> {
         if let Some(above) = wanted.above()
             && found.and_then(|found| self.above(found)).as_ref() != Some(&above)
         {
-            let at = self.row(&above);
-            if !at.is_some_and(|at| self.drafts[at].offers_place()) {
+            let renamed = self.rekeyed.contains_key(&above);
+            if renamed || !self.row(&above).is_some_and(|at| self.drafts[at].offers_place()) {
                 let message = format!("it waits for `{above}`, which neither exists nor is about to");
                 return held(above, message);
             }

@@ -1,4 +1,7 @@
 //! Leaving: nothing goes while somebody remains in it.
+//!
+//! A company or customer in which anyone remains is retired instead of deleted. One that is released stays ours while ours
+//! remain in it: below something that nobody manages, their place could not be said any more.
 
 use std::collections::HashMap;
 
@@ -17,6 +20,13 @@ const NAMED: usize = 10;
 struct Remaining {
     count: usize,
     named: Vec<String>,
+}
+
+/// Those that remain in a thing.
+#[derive(Default)]
+struct Inside {
+    anyone: Remaining,
+    managed: Remaining,
 }
 
 impl Remaining {
@@ -49,33 +59,45 @@ impl Board<'_> {
             if !self.leaves(row) {
                 continue;
             }
-            let Some(inside) = remaining.get(self.drafts[row].key).filter(|inside| inside.count > 0) else { continue };
-            let held = match self.drafts[row].after {
-                After::Gone => inside.held("it is not deleted"),
-                After::Same | After::To(_) => inside.held("it cannot move to another namespace"),
+            let Some(Inside { anyone, managed }) = remaining.get(self.drafts[row].key) else { continue };
+            let (inside, what) = match &self.drafts[row].after {
+                After::Gone => (anyone, "it is not deleted"),
+                After::To(state) if state.owner.is_none() => (managed, "it is not released"),
+                After::Same | After::To(_) => (anyone, "it cannot move to another namespace"),
             };
+            if inside.count == 0 {
+                continue;
+            }
+            let held = inside.held(what);
             self.block(row, held);
             let key = self.drafts[row].key.clone();
             if let Some(above) = self.drafts[row].found.state().and_then(|state| self.above(state)) {
-                remaining.entry(above).or_default().add(|| key.to_string());
+                let Inside { anyone, managed } = remaining.entry(above).or_default();
+                [anyone, managed].into_iter().for_each(|it| it.add(|| key.to_string()));
             }
         }
     }
 
-    /// Whether it is about to be deleted, or to move to a namespace into which its people must follow.
+    /// Whether it is about to be deleted or released, or to move to a namespace into which its people must follow.
     fn leaves(&self, row: usize) -> bool {
         let draft = &self.drafts[row];
         match &draft.after {
             After::Gone => true,
             After::Same => false,
-            After::To(state) => draft.found.state().is_some_and(|found| found.key.namespace != state.key.namespace),
+            After::To(state) => self.changes_namespace(row) || state.owner.is_none() && draft.found.state().is_some(),
         }
+    }
+
+    fn changes_namespace(&self, row: usize) -> bool {
+        let draft = &self.drafts[row];
+        let (Some(found), After::To(after)) = (draft.found.state(), &draft.after) else { return false };
+        found.key.namespace != after.key.namespace
     }
 
     /// Everything that stands under something after the plan, strangers included. A thing that moves to another namespace
     /// keeps those that do not follow it there.
-    fn remaining(&self) -> HashMap<Key, Remaining> {
-        let mut out: HashMap<Key, Remaining> = HashMap::new();
+    fn remaining(&self) -> HashMap<Key, Inside> {
+        let mut out: HashMap<Key, Inside> = HashMap::new();
         let mut ids: HashMap<&RemoteId, &Key> = HashMap::new();
         let mut adopted: Vec<&RemoteId> = Vec::new();
         for draft in &self.drafts {
@@ -93,17 +115,19 @@ impl Board<'_> {
             let Some(state) = draft.state() else { continue };
             let above = state.above().map(|above| self.rekeyed.get(&above).map_or(above, |new| (*new).clone()));
             let Some(above) = above else { continue };
-            let follows = above.namespace == state.key.namespace;
-            let moving = self.row(&above).is_some_and(|row| self.leaves(row) && !matches!(self.drafts[row].after, After::Gone));
-            if !(moving && follows) {
-                out.entry(above).or_default().add(|| draft.key.to_string());
+            let Inside { anyone, managed } = out.entry(above.clone()).or_default();
+            if state.owner.is_some() {
+                managed.add(|| draft.key.to_string());
+            }
+            if !self.row(&above).is_some_and(|row| self.changes_namespace(row)) || above.namespace != state.key.namespace {
+                anyone.add(|| draft.key.to_string());
             }
         }
         for stranger in &self.input.observed.strangers {
             let Some(above) = stranger.parent.as_ref().and_then(|id| ids.get(id)) else { continue };
             if !adopted.contains(&&stranger.id) {
                 let who = || format!("unmanaged {} `{}`", stranger.kind.word(), stranger.label);
-                out.entry((*above).clone()).or_default().add(who);
+                out.entry((*above).clone()).or_default().anyone.add(who);
             }
         }
         out
@@ -118,6 +142,7 @@ impl Board<'_> {
         });
         draft.after = retired.map_or(After::Same, |state| After::To(Box::new(state)));
         draft.held = Some(Box::new(held));
+        self.settle_rekeying(row);
     }
 
     /// A role goes only when nobody holds it, unless a role of that name remains in force.

@@ -14,6 +14,9 @@ impl Board<'_> {
         for (draft, _) in self.drafts.iter_mut().zip(&inside).filter(|(_, inside)| !**inside) {
             (draft.after, draft.held) = (After::Same, None);
         }
+        for row in 0..self.drafts.len() {
+            self.settle_rekeying(row);
+        }
         self.outside = inside.iter().map(|inside| !inside).collect();
         // What was about to be there no longer is: whoever needs it waits for the pass that brings it.
         for kind in Kind::ALL {

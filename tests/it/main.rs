@@ -1,4 +1,13 @@
 //! Every integration test, in one binary.
 
+mod architecture;
 mod cli;
+mod conformance;
+mod crds;
 mod examples;
+mod load;
+mod memory;
+mod project;
+mod properties;
+mod sqlite;
+mod write;

@@ -1,7 +1,7 @@
 //! What one change comes to, in words.
 
 use crate::{
-    model::{Body, Field, FieldChange, FieldValue, Kind, Method, Place, State, visible},
+    model::{Body, Field, FieldChange, FieldValue, Kind, Place, State, visible},
     plan::{Action, Change, Reason, Verb},
 };
 
@@ -10,26 +10,29 @@ const LONGEST: usize = 60;
 
 /// The lines beside one change: why, then what differs, then what will be owed.
 pub(crate) fn change(change: &Change) -> Vec<String> {
-    let mut lines = Vec::new();
     match &change.action {
-        Action::Create(state) => lines.push(created(state)),
-        Action::Delete => lines.push(removed(change)),
+        Action::Create(state) => vec![format!("{}{}", created(state), signs_in(change, state))],
+        Action::Delete => vec![removed(change)],
         Action::Update { fields, to: _ } => {
-            lines.extend(reason(change));
-            lines.extend(fields.iter().filter(|field| !told(field, change.verb())).map(field_change));
+            let differing = fields.iter().filter(|field| !told(field, change.verb())).map(field_change);
+            let owed = issued(change).map(|method| format!("credential: {method} becomes due"));
+            reason(change).into_iter().chain(differing).chain(owed).collect()
         }
     }
-    if let Some(credential) = &change.credential {
-        match credential.credential.method {
-            Method::None => {}
-            method @ (Method::Invite | Method::Temporary | Method::Secret | Method::Hash) => {
-                lines.push(format!("credential: {} becomes due", method.as_str()));
-            }
-        }
-    } else if matches!(&change.action, Action::Create(state) if state.key.kind == Kind::User) {
-        lines.push("cannot sign in: no `credential` is declared".into());
+}
+
+/// The method of a credential that becomes due.
+fn issued(change: &Change) -> Option<&'static str> {
+    change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method.as_str())
+}
+
+/// How somebody new gets to sign in.
+fn signs_in(change: &Change, state: &State) -> String {
+    match (state.key.kind, issued(change)) {
+        (Kind::User, Some(method)) => format!("; credential: {method}"),
+        (Kind::User, None) => "; cannot sign in: no `credential`".into(),
+        (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),
     }
-    lines
 }
 
 /// `role: owner → operations-engineer`
@@ -113,6 +116,7 @@ fn reason(change: &Change) -> Option<String> {
     let shut_off = change.verb() == Verb::Disable;
     match &change.reason {
         Reason::Declared if shut_off => Some("declared with `enabled: false`".into()),
+        Reason::Declared if change.verb() == Verb::Enable => Some("declared enabled again".into()),
         Reason::Declared => None,
         Reason::NotDeclared => Some(not_declared(change)),
         Reason::DeclaredAgain => Some("was retired, and is declared again".into()),
@@ -120,7 +124,7 @@ fn reason(change: &Change) -> Option<String> {
         Reason::Above(key) => Some(format!("{key} above is enabled again")),
         Reason::DisabledOutside => Some("was disabled outside, and is declared enabled".into()),
         Reason::Expired => Some("its `expires` is over".into()),
-        Reason::MovedFrom(key) => Some(format!("was {key}")),
+        Reason::MovedFrom(_) => Some("the same account under another name".into()),
         Reason::Adopted => Some("not managed so far; keeps its account".into()),
         Reason::Purged => Some("its deletion is asked for with `--purge`".into()),
         Reason::Salvaged => Some("its document is broken, and this much is certain".into()),

@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::failure::Failure,
-    manifest::{self},
-    model::{Body, Kind, Name, Place, RemoteId, State, visible},
+    manifest::{self, Declared},
+    model::{Body, Deletion, Kind, Name, Place, RemoteId, State, visible},
     observed::Live,
     pipeline::{ImportedState, LeftOut},
 };
@@ -40,10 +39,18 @@ impl Item {
         json!({ "enabled": state.enabled, "retired": state.retired, "managed": managed, "directoryId": id })
     }
 
-    fn value(&self) -> Result<Value, Failure> {
-        let mut value = value(&manifest::write_document(&self.state, None))?;
+    fn value(&self, deletion: Deletion) -> Value {
+        let mut value = manifest::document_json(&self.state.key, &Declared::of(&self.state, None), deletion);
         value["status"] = self.status();
-        Ok(value)
+        value
+    }
+
+    fn document(&self, deletion: Deletion) -> String {
+        let Self { state, managed, id } = self;
+        let document = manifest::write_document(&state.key, &Declared::of(state, None), deletion);
+        let id = Value::from(id.0.as_str());
+        let status = format!("enabled: {}\n  retired: {}\n  managed: {managed}\n  directoryId: {id}", state.enabled, state.retired);
+        format!("---\n{document}status:\n  {status}\n")
     }
 
     fn word(&self) -> &'static str {
@@ -55,34 +62,30 @@ impl Item {
     }
 }
 
-/// The document of something imported.
-pub(crate) fn document(imported: &ImportedState) -> String {
+/// The document of something imported; `deletion` is what holds for documents that do not say.
+pub(crate) fn imported_yaml(imported: &ImportedState, deletion: Deletion) -> String {
     let ImportedState { state, adopt } = imported;
-    format!("---\n{}", manifest::write_document(state, adopt.as_ref()))
+    format!("---\n{}", manifest::write_document(&state.key, &Declared::of(state, adopt.as_ref()), deletion))
 }
 
-/// A document as a JSON value.
-pub(crate) fn value(document: &str) -> Result<Value, Failure> {
-    serde_yaml::from_str(document).map_err(|error| Failure::failed("cannot write a document as JSON").because(&error))
+/// The same as a JSON value.
+pub(crate) fn imported_json(imported: &ImportedState, deletion: Deletion) -> Value {
+    let ImportedState { state, adopt } = imported;
+    manifest::document_json(&state.key, &Declared::of(state, adopt.as_ref()), deletion)
 }
 
 /// Documents one after the other, each with its status.
-pub(crate) fn yaml(items: &[Item]) -> Result<String, Failure> {
-    let mut out = String::new();
-    for item in items {
-        let text = serde_yaml::to_string(&item.value()?);
-        let _ = write!(out, "---\n{}", text.map_err(|error| Failure::failed("cannot write a document").because(&error))?);
-    }
-    Ok(out)
+pub(crate) fn yaml(items: &[Item], deletion: Deletion) -> String {
+    items.iter().map(|item| item.document(deletion)).collect()
 }
 
 /// `{apiVersion: v1, kind: List, items}`.
-pub(crate) fn json(items: &[Item]) -> Result<String, Failure> {
-    list(items.iter().map(Item::value))
+pub(crate) fn json(items: &[Item], deletion: Deletion) -> String {
+    list(items.iter().map(|item| item.value(deletion)))
 }
 
 /// A List of values.
-pub(crate) fn list(items: impl Iterator<Item = Result<Value, Failure>>) -> Result<String, Failure> {
+pub(crate) fn list(items: impl Iterator<Item = Value>) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct List {
@@ -90,8 +93,7 @@ pub(crate) fn list(items: impl Iterator<Item = Result<Value, Failure>>) -> Resul
         kind: &'static str,
         items: Vec<Value>,
     }
-    let items = items.collect::<Result<_, _>>()?;
-    Ok(super::json::print(&List { api_version: "v1", kind: "List", items }))
+    super::json::print(&List { api_version: "v1", kind: "List", items: items.collect() })
 }
 
 /// A table per kind, and the strangers that fit nowhere.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::summary::Summary,
-    manifest::Extent,
+    manifest::{Extent, Sources},
     model::visible,
     pipeline::Planned,
     plan::{Decision, Plan, Refusal, Verb},
@@ -36,9 +36,9 @@ const ORDER: [Verb; 11] = [
 ];
 
 /// The whole plan: header, rows, sum, and what the gates say.
-pub(crate) fn text(planned: &Planned, actor: Option<&str>) -> String {
+pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) -> String {
     let mut out = header(&planned.plan, actor);
-    rows(&mut out, &planned.plan);
+    rows(&mut out, &planned.plan, sources);
     let _ = writeln!(out, "{}", sum(planned));
     for refusal in &planned.refused {
         let _ = write!(out, "\n{}", refused(refusal));
@@ -63,8 +63,8 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
     let summary = Summary::of(plan);
     if summary.credential + tally.owed > 0 {
-        let new = counted(summary.credential, "becomes due", "become due");
-        let _ = writeln!(out, "Credentials {new}, {} already; none is sent by this version", counted(tally.owed, "is due", "are due"));
+        let new = counted(summary.credential, "credential becomes due", "credentials become due");
+        let _ = writeln!(out, "To issue   {new}, {} before; this version sends none", counted(tally.owed, "was due", "were due"));
     }
     if tally.purgeable > 0 {
         let accounts = counted(tally.purgeable, "account is", "accounts are");
@@ -80,8 +80,9 @@ struct Row {
     loss: u64,
 }
 
-fn rows_of(decision: &Decision) -> impl Iterator<Item = Row> {
-    let Decision { key, change, held, origin: _ } = decision;
+fn rows_of(decision: &Decision, sources: &Sources) -> impl Iterator<Item = Row> {
+    let Decision { key, change, held, origin } = decision;
+    let declared = origin.map_or_else(String::new, |origin| format!(" ({})", sources.display(origin)));
     let changed = change.as_ref().map(|change| Row {
         verb: change.verb(),
         key: key.to_string(),
@@ -91,15 +92,15 @@ fn rows_of(decision: &Decision) -> impl Iterator<Item = Row> {
     let held = held.as_ref().map(|held| Row {
         verb: Verb::Held,
         key: key.to_string(),
-        details: held.message.lines().map(visible).collect(),
+        details: vec![visible(&format!("{}{declared}", held.message))],
         loss: 0,
     });
     changed.into_iter().chain(held)
 }
 
-fn rows(out: &mut String, plan: &Plan) {
+fn rows(out: &mut String, plan: &Plan, sources: &Sources) {
     let mut by_verb: Vec<Vec<Row>> = ORDER.iter().map(|_| Vec::new()).collect();
-    for row in plan.decisions.iter().flat_map(rows_of) {
+    for row in plan.decisions.iter().flat_map(|decision| rows_of(decision, sources)) {
         let place = ORDER.iter().position(|verb| *verb == row.verb).unwrap_or(0);
         by_verb[place].push(row);
     }
@@ -150,8 +151,9 @@ fn table_row(out: &mut String, row: &Row, width: usize) {
     let note = lossy.then(|| paint(WARNING, format!("this counts as {}", counted(*loss, "loss", "losses"))));
     let mut details = details.iter().cloned().chain(note);
     let first = details.next().unwrap_or_default();
-    let head = format!("{sign} {key:<width$}  {:<10}", verb.as_str());
-    let _ = writeln!(out, "  {}", format!("{}  {first}", paint(style, head)).trim_end());
+    let verb = if first.is_empty() { verb.as_str().to_owned() } else { format!("{:<10}", verb.as_str()) };
+    let head = paint(style, format!("{sign} {key:<width$}  {verb}"));
+    let _ = if first.is_empty() { writeln!(out, "  {head}") } else { writeln!(out, "  {head}  {first}") };
     for line in details {
         let _ = writeln!(out, "{:indent$}{line}", "", indent = width + 18);
     }

@@ -35,7 +35,9 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         let _ = writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((skipped - ROWS) as u64))));
     }
     let done = report.done();
-    let _ = writeln!(out, "{}", applied(report, done));
+    if !report.results.is_empty() {
+        let _ = writeln!(out, "{}", applied(report, done));
+    }
     let _ = writeln!(out, "{}", remains(report, plan, done, broken));
     out
 }

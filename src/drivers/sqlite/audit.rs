@@ -1,6 +1,6 @@
 //! The audit trail: one record for each write, each with a hash over itself and the one before.
 
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use rusqlite::{
     Connection, OptionalExtension, Statement,
@@ -208,10 +208,8 @@ pub enum Chain {
 
 /// Reads the whole trail, one record at a time.
 pub(super) fn verify(path: &Path) -> Result<Chain, DirectoryError> {
-    let mut hex = String::new();
     if !schema::exists(path)? {
-        hex.push_str(&"0".repeat(64));
-        return Ok(Chain::Whole { records: 0, head: hex });
+        return Ok(Chain::Whole { records: 0, head: hex(&GENESIS) });
     }
     let mut connection = schema::reader(path)?;
     let mut verify = || -> rusqlite::Result<Chain> {
@@ -238,10 +236,16 @@ pub(super) fn verify(path: &Path) -> Result<Chain, DirectoryError> {
         if u64::try_from(last) != Ok(seq) || hash != prev {
             return Ok(Chain::Broken { record: seq + 1, reason: "the trail does not end where it should" });
         }
-        let head = prev.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Chain::Whole { records: seq, head })
+        Ok(Chain::Whole { records: seq, head: hex(&prev) })
     };
     verify().map_err(|error| failed("verify the audit trail", error))
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Refuses a trail that does not end where it ended: the budget counts from it.

@@ -102,7 +102,7 @@ const INSERT: &str = "INSERT INTO objects (id, kind, namespace, name, owner, par
      left_enabled, credential, username, email, title, body, version, created_at, updated_at, source) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?19)";
 
-const UPDATE: &str = "UPDATE objects SET namespace = ?2, name = ?3, owner = ?4, parent = ?5, enabled = ?6, suspended = ?7, \
+const UPDATE: &str = "UPDATE objects SET namespace = ?2, name = ?3, owner = ?4, parent = iif(?20, parent, ?5), enabled = ?6, suspended = ?7, \
      retired_at = ?8, deletion = ?9, left_enabled = ?10, credential = ?11, username = ?12, email = ?13, title = ?14, body = ?15, \
      version = ?16, updated_at = ?17, source = ?18, formerly = ?19 WHERE id = ?1";
 
@@ -168,10 +168,10 @@ impl Chunk<'_> {
 
     fn insert(&mut self, change: &Change, write: &Write<'_>, now: Timestamp) -> Result<Executed, Failure> {
         let parent = self.parent(change, write)?;
-        let Write { to, credential, retired_at, source, version, fields: _ } = write;
+        let Write { to, credential, retired_at, source, stays: _, version, fields: _ } = write;
         let id = Uuid::now_v7().hyphenated().to_smolstr();
         let body = json(&mut self.json, &to.body);
-        let (username, email, title) = claims(&to.body, parent);
+        let (username, email, title) = claims(&to.body, parent.is_some());
         let done = self.insert.execute(params![
             id.as_str(),
             to.key.kind.word(),
@@ -198,14 +198,14 @@ impl Chunk<'_> {
     }
 
     fn replace(&mut self, change: &Change, write: &Write<'_>, found: &Found, now: Timestamp) -> Result<Executed, Failure> {
-        let parent = self.parent(change, write)?;
+        let Write { to, credential, retired_at, source, stays, version, fields: _ } = write;
         let id = found.id().clone();
+        let parent = if *stays { None } else { self.parent(change, write)? };
         if change.key.kind == Kind::Company {
             self.acyclic(change, &id, parent)?;
         }
-        let Write { to, credential, retired_at, source, version, fields: _ } = write;
         let body = json(&mut self.json, &to.body);
-        let (username, email, title) = claims(&to.body, parent);
+        let (username, email, title) = claims(&to.body, to.place.is_some());
         let managed = to.owner.is_some();
         let done = self.transaction.prepare_cached(UPDATE)?.execute(params![
             id.0.as_str(),
@@ -227,6 +227,7 @@ impl Chunk<'_> {
             now.as_microsecond(),
             source.as_deref().filter(|_| managed),
             (!managed).then(|| to.key.to_smolstr()).as_deref(),
+            stays,
         ]);
         done.map_err(|error| violated(change, error))?;
         Ok(Executed { id, version: Some(rows::version(*version)) })
@@ -347,10 +348,10 @@ fn json<'a>(buffer: &'a mut Vec<u8>, value: &impl Serialize) -> &'a str {
 }
 
 /// What no other object may have: username, e-mail, title within its company.
-fn claims(body: &Body, parent: Option<i64>) -> (Option<&str>, Option<&str>, Option<&str>) {
+fn claims(body: &Body, placed: bool) -> (Option<&str>, Option<&str>, Option<&str>) {
     match body {
         Body::User(user) => (Some(user.username.as_str()), Some(user.email.as_str()), None),
-        Body::Customer(customer) => (None, None, parent.map(|_| customer.display_name.as_str())),
+        Body::Customer(customer) => (None, None, placed.then_some(customer.display_name.as_str())),
         Body::Role(_) | Body::Company(_) => (None, None, None),
     }
 }

@@ -20,8 +20,8 @@ CREATE TABLE objects (
     title        TEXT,                    -- customers of a company: unique within it
     body         TEXT    NOT NULL,        -- JSON: what it says of itself
     version      INTEGER NOT NULL DEFAULT 1,
-    created_at   INTEGER NOT NULL,
-    updated_at   INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER)),
+    updated_at   INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER)),
     source       TEXT,                    -- where it was declared at the last write
     formerly     TEXT,                    -- the key it had before it was released
     CHECK ((owner IS NULL) = (name IS NULL) AND (owner IS NULL) = (namespace IS NULL) AND (owner IS NULL) = (deletion IS NULL)),

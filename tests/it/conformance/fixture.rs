@@ -1,0 +1,302 @@
+//! A directory beside what it should hold, and short ways to write states.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use smol_str::SmolStr;
+use tenantry::{
+    directory::{Directory, DirectoryError, ErrorKind, Executed, Run, Stop},
+    model::{
+        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
+        Name, Paragraph, Phone, Place, RemoteId, Role, State, User, Username,
+    },
+    observed::{CredentialMark, Live, Observed, Scope},
+    plan::{Action, Change, CredentialAction, Reason},
+};
+
+pub(crate) const WINDOW: Duration = Duration::from_hours(24);
+
+/// A directory, and the states it should hold.
+pub(crate) struct Org {
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) run: Run,
+    pub(crate) wanted: BTreeMap<Key, State>,
+    pub(crate) strangers: usize,
+}
+
+impl Org {
+    pub(crate) fn new(directory: Arc<dyn Directory>) -> Self {
+        let run = Run {
+            id: "run-1".into(),
+            owner: name("acme"),
+            actor: Some("sofia.berg".into()),
+            digest: "sha256:00".into(),
+            losses_allowed: false,
+            stop: Stop::default(),
+        };
+        Self { directory, run, wanted: BTreeMap::new(), strangers: 0 }
+    }
+
+    pub(crate) async fn observe(&self) -> Observed {
+        self.directory.observe(&self.run.owner, &Scope::All, WINDOW).await.unwrap()
+    }
+
+    /// Reads the directory and compares it with what it should hold.
+    pub(crate) async fn check(&self) -> Observed {
+        let observed = self.observe().await;
+        let found: Vec<_> = observed.ours.iter().map(|live| &live.state).collect();
+        let wanted: Vec<_> = self.wanted.values().collect();
+        assert_eq!(found, wanted);
+        assert_eq!(observed.strangers.len(), self.strangers);
+        assert!(observed.strangers.is_sorted_by(|a, b| a.id < b.id));
+        observed
+    }
+
+    pub(crate) async fn live(&self, key: &Key) -> Live {
+        self.observe().await.get(key).unwrap_or_else(|| panic!("{key} is not there")).clone()
+    }
+
+    pub(crate) async fn execute(&self, change: &Change) -> Result<Executed, DirectoryError> {
+        self.directory.execute(change, &self.run).await
+    }
+
+    pub(crate) async fn create(&mut self, state: State) -> RemoteId {
+        let executed = self.execute(&create(&state)).await.unwrap();
+        self.wanted.insert(state.key.clone(), state);
+        self.check().await;
+        executed.id
+    }
+
+    /// The change that brings an object as it is now into another state.
+    pub(crate) async fn change(&self, key: &Key, edit: impl FnOnce(&mut State)) -> Change {
+        let live = self.live(key).await;
+        let mut to = live.state.clone();
+        edit(&mut to);
+        let fields = live.state.changes(&to);
+        Change {
+            key: to.key.clone(),
+            action: Action::Update { fields, to: Box::new(to) },
+            remote: Some(live.id),
+            expect: live.version,
+            ..delete(key)
+        }
+    }
+
+    /// Brings an object into another state and checks that it is, and that nothing else changed.
+    pub(crate) async fn update(&mut self, key: &Key, edit: impl FnOnce(&mut State)) -> Live {
+        let before = self.live(key).await;
+        let change = self.change(key, edit).await;
+        let executed = self.execute(&change).await.unwrap();
+        assert_eq!(executed.id, before.id, "an update keeps the identifier");
+        self.wanted.remove(key);
+        let Action::Update { fields: _, to } = change.action else { unreachable!() };
+        let key = to.key.clone();
+        if to.owner.is_none() {
+            self.strangers += 1;
+            self.check().await;
+            return before;
+        }
+        self.wanted.insert(key.clone(), *to);
+        let observed = self.check().await;
+        let after = observed.get(&key).unwrap().clone();
+        assert_eq!(after.version, executed.version, "the version is the precondition of the next write");
+        assert_ne!(after.version, before.version);
+        assert_eq!(after.created_at, before.created_at);
+        after
+    }
+
+    pub(crate) async fn delete(&mut self, key: &Key) {
+        let live = self.live(key).await;
+        let change = Change { remote: Some(live.id), expect: live.version, ..delete(key) };
+        self.execute(&change).await.unwrap();
+        self.wanted.remove(key);
+        self.check().await;
+    }
+
+    /// Two companies, a customer, and a user under each of the three.
+    pub(crate) async fn populate(&mut self) {
+        for state in [
+            company("north", None),
+            company("south", Some("north")),
+            customer("shop", Some("south")),
+            user("mara", Place::Company(name("north"))),
+            user("jonas", Place::Company(name("south"))),
+            user("pia", Place::Customer(name("shop"))),
+        ] {
+            self.create(state).await;
+        }
+    }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn key(text: &str) -> Key {
+    text.parse().unwrap()
+}
+
+pub(crate) fn line(text: &str) -> Line {
+    Line::new(text).unwrap()
+}
+
+fn state(key: Key, place: Option<Place>, body: Body) -> State {
+    let owner = Some(name("acme"));
+    State { key, place, body, enabled: true, suspended: false, retired: false, owner, deletion: Deletion::Disable }
+}
+
+/// A company of namespace `n` with nothing optional.
+pub(crate) fn company(called: &str, parent: Option<&str>) -> State {
+    let body = Company {
+        display_name: line(called),
+        company_type: None,
+        region: None,
+        contact: None,
+        address: None,
+        logo: None,
+        description: None,
+    };
+    state(key(&format!("company/n/{called}")), parent.map(|parent| Place::Company(name(parent))), Body::Company(body))
+}
+
+/// A customer of namespace `n` with nothing optional.
+pub(crate) fn customer(called: &str, company: Option<&str>) -> State {
+    let body = Customer { display_name: line(called), email: None, phone: None, address: None, description: None };
+    state(key(&format!("customer/n/{called}")), company.map(|company| Place::Company(name(company))), Body::Customer(body))
+}
+
+/// A user of namespace `n` with nothing optional.
+pub(crate) fn user(called: &str, place: Place) -> State {
+    let body = User {
+        username: Username::new(called).unwrap(),
+        email: Email::new(&format!("{called}@acme.example")).unwrap(),
+        role: name("owner"),
+        display_name: None,
+        first_name: None,
+        last_name: None,
+        phone: None,
+        region: None,
+        description: None,
+        expires: None,
+        justification: None,
+    };
+    state(key(&format!("user/n/{called}")), Some(place), Body::User(body))
+}
+
+pub(crate) fn role(text: &str) -> State {
+    let body = Role {
+        lives_under: vec![],
+        may_appoint: vec![],
+        privileged: false,
+        manage_companies: false,
+        manage_customers: false,
+        requires_expires: false,
+        requires_justification: false,
+    };
+    state(key(text), None, Body::Role(body))
+}
+
+fn full_address() -> Box<Address> {
+    Box::new(Address {
+        country: Some(Country::new("DE").unwrap()),
+        state: Some(line("Baden-Württemberg")),
+        city: Some(line("東京")),
+        zip: Some(line("00070")),
+        line1: Some(line("\"Größe\" 'x' \\ {}")),
+        line2: Some(line("null")),
+    })
+}
+
+/// The same things with every field filled in, in awkward text.
+pub(crate) fn full(state: &State) -> State {
+    let paragraph = |text: &str| Some(Paragraph::new(text).unwrap());
+    let phone = || Some(Phone::new("+4915112345678").unwrap());
+    let body = match &state.body {
+        Body::Role(_) => Body::Role(Role {
+            lives_under: vec![Kind::Company, Kind::Customer],
+            may_appoint: vec![name("a"), name("b")],
+            privileged: true,
+            manage_companies: true,
+            manage_customers: true,
+            requires_expires: true,
+            requires_justification: true,
+        }),
+        Body::Company(_) => Body::Company(Company {
+            display_name: line(&format!("Gesellschaft für Ökologie & Söhne — {}", state.key.name)),
+            company_type: Some(CompanyType::Installer),
+            region: Some(name("europe")),
+            contact: Some(Box::new(Contact {
+                name: Some(line("Łukasz Øst")),
+                email: Some(Email::new("l.o@acme.example").unwrap()),
+                phone: phone(),
+            })),
+            address: Some(full_address()),
+            logo: paragraph("https://acme.example/logo.png?a=1&b='2'"),
+            description: paragraph("line one\nline \t two 🌞"),
+        }),
+        Body::Customer(_) => Body::Customer(Customer {
+            display_name: line("O'Brien \"& Co\""),
+            email: Some(Email::new("shop@acme.example").unwrap()),
+            phone: phone(),
+            address: Some(full_address()),
+            description: paragraph("ß"),
+        }),
+        Body::User(_) => Body::User(User {
+            username: Username::new("jörg.müller+x@acme").unwrap(),
+            email: Email::new("jm@acme.example").unwrap(),
+            role: name("common-manager"),
+            display_name: Some(line("Jörg \u{1f31e} Müller")),
+            first_name: Some(line("Jo\u{308}rg")),
+            last_name: Some(line(&"長".repeat(128))),
+            phone: phone(),
+            region: Some(name("asia-pacific")),
+            description: paragraph(&"x\n".repeat(500)),
+            expires: Some("2031-02-03T04:05:06.789Z".parse().unwrap()),
+            justification: paragraph("because; DROP TABLE objects; --"),
+        }),
+    };
+    State { body, ..state.clone() }
+}
+
+pub(crate) fn create(state: &State) -> Change {
+    Change { action: Action::Create(Box::new(state.clone())), ..delete(&state.key) }
+}
+
+/// A deletion by key, without a precondition.
+pub(crate) fn delete(key: &Key) -> Change {
+    Change {
+        before: None,
+        key: key.clone(),
+        action: Action::Delete,
+        credential: None,
+        reason: Reason::Declared,
+        remote: None,
+        expect: None,
+        source: Some("users/a.yaml:1".into()),
+        loss: 0,
+    }
+}
+
+pub(crate) fn issue(mark: CredentialMark) -> CredentialAction {
+    CredentialAction { credential: Credential { method: Method::Invite, source: None, reset: None }, mark }
+}
+
+pub(crate) fn with_user(state: &mut State, edit: impl FnOnce(&mut User)) {
+    let Body::User(user) = &mut state.body else { panic!("{} is no user", state.key) };
+    edit(user);
+}
+
+pub(crate) fn call(state: &mut State, username: &str, email: &str) {
+    with_user(state, |user| {
+        user.username = Username::new(username).unwrap();
+        user.email = Email::new(email).unwrap();
+    });
+}
+
+pub(crate) fn kind_of<T: std::fmt::Debug>(outcome: Result<T, DirectoryError>) -> ErrorKind {
+    outcome.unwrap_err().kind
+}
+
+/// The cause of a failure.
+pub(crate) fn cause<T: std::fmt::Debug>(outcome: Result<T, DirectoryError>) -> SmolStr {
+    outcome.unwrap_err().source.map(|cause| SmolStr::new(cause.to_string())).unwrap_or_default()
+}

@@ -1,0 +1,48 @@
+//! What every directory must do, written against the port alone. A stage file gives a function that makes a fresh, empty
+//! directory (and whatever must outlive it), and `suite!` runs every case on one.
+
+mod cases;
+mod fixture;
+
+pub(crate) use cases::*;
+pub(crate) use fixture::*;
+
+/// One test for each case. `$stage` makes a pair: what must outlive the directory, and an `Arc` of the directory.
+macro_rules! suite {
+    ($stage:expr) => {
+        $crate::conformance::suite! { $stage;
+            observes_nothing_in_an_empty_directory
+            keeps_every_field_of_every_kind
+            keeps_a_tree_of_companies
+            edits_every_field
+            renames_and_swaps_through_parking
+            moves_between_companies_and_customers
+            rekeys_and_children_follow
+            disables_retires_and_declares_again
+            releases_and_adopts
+            keeps_whoever_stands_under_a_released_company
+            deletes_leaves_first
+            refuses_what_moved
+            refuses_what_is_taken
+            refuses_what_cannot_stand
+            a_failed_change_stops_no_other
+            repeats_change_nothing
+            marks_credentials
+            stops_between_objects
+            counts_losses_in_the_window
+            remembers_the_root_of_each_owner
+            the_lease_excludes
+            tells_owners_apart
+        }
+    };
+    ($stage:expr; $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let (_keep, directory) = ($stage)();
+                $crate::conformance::$case($crate::conformance::Org::new(directory)).await;
+            }
+        )*
+    };
+}
+pub(crate) use suite;

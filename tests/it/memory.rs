@@ -1,0 +1,7 @@
+//! The in-memory directory keeps the contract.
+
+use std::sync::Arc;
+
+use tenantry::drivers::Memory;
+
+crate::conformance::suite!(|| ((), Arc::new(Memory::new())));
