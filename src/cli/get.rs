@@ -11,7 +11,11 @@ use super::{
     render::objects::{self, Item},
     values::{Output, output},
 };
-use crate::{drivers, model::Kind, observed::Scope, pipeline::{self, LeftOut}};
+use crate::{
+    model::Kind,
+    observed::Scope,
+    pipeline::{self, LeftOut},
+};
 
 /// Arguments of `tenantry get`.
 #[derive(Debug, clap::Args)]
@@ -55,7 +59,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let Args { kind, name, unmanaged, project, output: Output { format, file } } = args;
     let home = input::home(project, None)?;
-    let directory = drivers::open(&home.project.directory, &home.base)?;
+    let directory = home.open()?;
     let owner = &home.project.owner;
     let (mut items, mut left_out) = (Vec::new(), Vec::new());
     if *unmanaged {
@@ -70,7 +74,8 @@ pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure>
     items.retain(|item| name.as_ref().is_none_or(|name| item.state.key.name.as_str() == name));
     left_out.retain(|_: &LeftOut| kind.is_none() && name.is_none());
     if let (Some(name), true) = (name, items.is_empty()) {
-        return Err(Failure::failed(format!("the directory holds nothing with the name `{name}`")).hint("`tenantry get` lists what it holds"));
+        return Err(Failure::failed(format!("the directory holds nothing with the name `{name}`"))
+            .hint("`tenantry get` lists what it holds"));
     }
     let deletion = home.project.deletion;
     let text = match format {

@@ -20,7 +20,6 @@ use super::{
     },
 };
 use crate::{
-    drivers,
     model::{Deletion, visible},
     pipeline::{self, ImportedState, LeftOut},
 };
@@ -61,10 +60,12 @@ pub(crate) enum Format {
 pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
     let Args { all, into, force, project, output } = args;
     if into.is_some() && *output == Format::Json {
-        return Err(Failure::invalid("`--into` writes documents to be kept, and those are YAML").hint("leave `-o json` out, or `--into`"));
+        return Err(
+            Failure::invalid("`--into` writes documents to be kept, and those are YAML").hint("leave `-o json` out, or `--into`")
+        );
     }
     let home = input::home(project, None)?;
-    let directory = drivers::open(&home.project.directory, &home.base)?;
+    let directory = home.open()?;
     let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
     let deletion = home.project.deletion;
     match (into, output) {
@@ -111,7 +112,8 @@ fn left_out(objects: &[LeftOut]) -> String {
     if objects.is_empty() {
         return String::new();
     }
-    let count = counted(objects.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
+    let count =
+        counted(objects.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
     let lines = objects.iter().map(|LeftOut { what, reason }| format!("  {}: {}\n", visible(what), visible(reason)));
     format!("{} {count}:\n{}", paint(WARNING, "warning:"), lines.collect::<String>())
 }

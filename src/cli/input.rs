@@ -3,17 +3,21 @@
 use std::{
     io::{self, Read as _},
     path::PathBuf,
+    sync::Arc,
     time::Instant,
 };
 
 use super::{
     args::{Declaration, ProjectArg},
     console::Console,
+    exit::Exit,
     failure::Failure,
     place::{self, STDIN},
 };
 use crate::{
     desired::{Desired, desired},
+    directory::Directory,
+    drivers,
     manifest::{self, Diagnostic, Input, Limits, LoadedProject, Problem, Project, Sources},
 };
 
@@ -38,6 +42,14 @@ pub(crate) struct Read {
     /// Where it stands.
     pub(crate) sources: Sources,
     problems: Vec<Problem>,
+}
+
+impl Home {
+    /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
+    pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
+        let opened = drivers::open(&self.project.directory, &self.base);
+        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    }
 }
 
 impl Read {

@@ -130,8 +130,7 @@ mod tests {
 
     fn extent(given: &[&str], project_paths: &[&str]) -> String {
         let tree = tree();
-        let given: Vec<_> =
-            given.iter().map(|path| if *path == "-" { "-".into() } else { tree.path().join(path) }).collect();
+        let given: Vec<_> = given.iter().map(|path| if *path == "-" { "-".into() } else { tree.path().join(path) }).collect();
         let project_paths: Vec<_> = project_paths.iter().map(|path| (*path).to_owned()).collect();
         match choose(&given, &project_paths, tree.path()).unwrap().extent {
             Extent::Whole { root } => root,

@@ -39,9 +39,7 @@ pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure>
     let publisher = Publisher::new(&args.outputs.outputs, console);
     publisher.publish(|format| match format {
         Format::Text => render::plan::text(&planned, actor, session.sources()),
-        Format::Json => {
-            render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources()))
-        }
+        Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),
     })?;
     let changes = !planned.plan.decisions.is_empty();
     let exit = Exit::Invalid.when(problems.errors > 0);

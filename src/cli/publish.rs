@@ -45,7 +45,9 @@ impl<'a> Publisher<'a> {
 /// Two values on standard output would be none.
 pub(crate) fn check(outputs: &[Output<Format>]) -> Result<(), Failure> {
     if outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
-        return Err(Failure::invalid("`-o` asks for two forms on standard output").hint("give all but one a file: `-o json=plan.json`"));
+        return Err(
+            Failure::invalid("`-o` asks for two forms on standard output").hint("give all but one a file: `-o json=plan.json`")
+        );
     }
     Ok(())
 }

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     directory::{Directory, Stop},
-    drivers,
     manifest::{Diagnostic, Severity, Sources},
     model::Key,
     observed::Scope,
@@ -46,7 +45,7 @@ impl Session {
     /// Reads the declaration and opens the directory; neither reads nor writes there yet.
     pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: &Console) -> Result<Self, Failure> {
         let read = input::read(declaration, console)?;
-        let directory = drivers::open(&read.home.project.directory, &read.home.base)?;
+        let directory = read.home.open()?;
         let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
         Ok(Self {
             read,

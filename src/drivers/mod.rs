@@ -8,7 +8,7 @@ pub mod sqlite;
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    directory::{Directory, DirectoryError},
+    directory::{Directory, DirectoryError, ErrorKind},
     manifest::DirectorySpec,
 };
 
@@ -20,5 +20,7 @@ pub use sqlite::Sqlite;
 pub fn open(spec: &DirectorySpec, base: &Path) -> Result<Arc<dyn Directory>, DirectoryError> {
     match spec {
         DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+        DirectorySpec::Other(kind) => Err(DirectoryError::new(format!("open the directory `{kind}`"), ErrorKind::Rejected)
+            .because("this release drives the embedded directory (`sqlite`) only")),
     }
 }

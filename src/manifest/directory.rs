@@ -1,5 +1,6 @@
 //! `kind: Directory`: the project's sibling in a cluster.
 
+#![allow(clippy::doc_markdown, reason = "the comments are the descriptions in the schema, for people")]
 #![allow(unreachable_pub, reason = "the derive of the schema repeats the type inside a function")]
 
 use kube::{CustomResource, KubeSchema};

@@ -71,8 +71,7 @@ pub struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        let hours = |count: u64| Duration::from_secs(count * 60 * 60);
-        let (invite, temporary, reset) = (hours(72), hours(72), hours(24));
+        let (invite, temporary, reset) = (Duration::from_hours(72), Duration::from_hours(72), Duration::from_hours(24));
         Self { min_length: 8, max_length: 128, classes: 2, generated: 20, invite, temporary, reset }
     }
 }
@@ -122,9 +121,9 @@ pub enum Tls {
 /// Where the history is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerSpec {
-    /// In an SQLite file, relative to the project file.
+    /// In an `SQLite` file, relative to the project file.
     Sqlite(PathBuf),
-    /// In PostgreSQL; not in this release.
+    /// In `PostgreSQL`; not in this release.
     Postgres,
 }
 
@@ -138,7 +137,7 @@ pub struct Region {
 /// Which directory, with how to get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectorySpec {
-    /// The embedded one: a file.
+    /// The embedded one: an SQLite file.
     Sqlite {
         /// As written; relative to the project file.
         path: PathBuf,

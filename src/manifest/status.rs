@@ -19,7 +19,7 @@ pub struct Status {
     /// The directory's identifier of the account or group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory_id: Option<String>,
-    /// Ready; Reconciling and Stalled while true; CredentialDelivered on users.
+    /// Ready; Reconciling and Stalled while true; `CredentialDelivered` on users.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -128,7 +128,7 @@ impl Spec for UserSpec {
                 None
             }
         };
-        let credential = credential.as_ref().and_then(|spec| lower_credential(spec, it));
+        let credential = credential.as_ref().map(|spec| lower_credential(spec, it));
         let mut line = |path, text: &Option<LineText>| it.optional(path, text.as_ref(), Line::new);
         let (display_name, first_name, last_name) =
             (line("spec.displayName", display_name), line("spec.firstName", first_name), line("spec.lastName", last_name));
@@ -163,7 +163,7 @@ impl Spec for UserSpec {
 }
 
 /// Turns a declared credential into a value.
-fn lower_credential(spec: &CredentialSpec, it: &mut Lowering<'_>) -> Option<Credential> {
+fn lower_credential(spec: &CredentialSpec, it: &mut Lowering<'_>) -> Credential {
     let CredentialSpec { method, env, file, secret_ref, reset } = spec;
     let found = parts::source("spec.credential", env.as_ref(), file.as_ref(), secret_ref.as_ref(), it);
     let given = env.is_some() || file.is_some() || secret_ref.is_some();
@@ -179,5 +179,5 @@ fn lower_credential(spec: &CredentialSpec, it: &mut Lowering<'_>) -> Option<Cred
         Method::Invite | Method::Temporary | Method::Secret | Method::Hash | Method::None => {}
     }
     let reset = it.optional("spec.credential.reset", reset.as_ref(), Line::new).map(smol_str::SmolStr::from);
-    Some(Credential { method: *method, source: found, reset })
+    Credential { method: *method, source: found, reset }
 }

@@ -1,5 +1,7 @@
 //! Documents as one could declare them: what `import` writes and `get` prints.
 
+#![allow(clippy::redundant_closure_for_method_calls, reason = "one closure for every type, so that the lines below read alike")]
+
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;

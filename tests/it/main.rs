@@ -5,6 +5,7 @@ mod cli;
 mod conformance;
 mod crds;
 mod examples;
+mod hostile;
 mod load;
 mod memory;
 mod project;

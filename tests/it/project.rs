@@ -49,7 +49,7 @@ fn the_example() {
     assert_eq!(project.directory, DirectorySpec::Sqlite { path: "data/tenantry.db".into() });
     assert_eq!(project.actor.as_ref().unwrap().as_str(), "sofia.berg");
     assert_eq!((&project.regions, &project.budget, &project.passwords), (&default.regions, &default.budget, &default.passwords));
-    assert_eq!(project.retention, Duration::from_secs(30 * 86_400));
+    assert_eq!(project.retention, Duration::from_hours(720));
     assert_eq!(project.protected.len(), 1);
     assert_eq!(project.mail.unwrap().transport, Transport::Folder("outbox".into()));
 }

@@ -291,6 +291,49 @@ async fn the_lease_names_its_holder() {
     lock.try_lock().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_are_read_as_of_one_moment() {
+    let (folder, directory) = fresh();
+    let mut org = Org::new(directory.clone());
+    org.create(company("north", None)).await;
+    let users: Vec<_> = (0..4_500).map(|row| user(&format!("u{row:04}"), Place::Company(name("north")))).collect();
+    let changes: Vec<_> = users.iter().map(create).collect();
+    assert!(directory.execute_all(&changes, &org.run).await.iter().all(Result::is_ok));
+    org.wanted.extend(users.into_iter().map(|state| (state.key.clone(), state)));
+    org.check().await;
+    // The first and the last, which different threads read, are changed in one transaction, over and over.
+    let ends = [key("user/n/u0000"), key("user/n/u4499")];
+    let (writer, stop) = (Org::new(directory.clone()), tenantry::directory::Stop::default());
+    let (stopped, both) = (stop.clone(), ends.clone());
+    let writing = tokio::spawn(async move {
+        let mut states = [writer.live(&both[0]).await, writer.live(&both[1]).await];
+        let mut turns = 0;
+        while !stopped.requested() {
+            let changes = states.each_mut().map(|live| {
+                let before = live.state.clone();
+                live.state.enabled ^= true;
+                let (fields, to) = (before.changes(&live.state), Box::new(live.state.clone()));
+                Change {
+                    action: tenantry::plan::Action::Update { fields, to },
+                    remote: Some(live.id.clone()),
+                    ..delete(&before.key)
+                }
+            });
+            assert!(writer.directory.execute_all(&changes, &writer.run).await.iter().all(Result::is_ok));
+            turns += 1;
+        }
+        turns
+    });
+    for _ in 0..40 {
+        let observed = observe(&folder).await.unwrap();
+        let [first, last] = ends.each_ref().map(|key| observed.get(key).unwrap().state.enabled);
+        assert_eq!(first, last);
+        assert_eq!(observed.ours.len(), 4_501);
+    }
+    stop.request();
+    assert!(writing.await.unwrap() > 2);
+}
+
 /// Where the process that is killed below finds its folder.
 const HOLDER: &str = "TENANTRY_TEST_HOLDER";
 

@@ -203,8 +203,7 @@ impl ValidateForm {
 impl ErrorForm {
     pub(crate) fn new(failure: &Failure) -> Self {
         let Failure { exit, message, causes, hint, problems } = failure;
-        let error =
-            ErrorBody { message: message.clone(), causes: causes.clone(), hint: hint.clone(), exit_code: exit.code() };
+        let error = ErrorBody { message: message.clone(), causes: causes.clone(), hint: hint.clone(), exit_code: exit.code() };
         Self { format_version: FORMAT_VERSION, error, problems: problems.iter().map(problem).collect() }
     }
 }

@@ -162,7 +162,8 @@ fn row(item: &Item, owner: &Name) -> Vec<String> {
 /// Columns as wide as they need to be; one that is empty everywhere is left out.
 fn columns(headers: &[&str], rows: Vec<Vec<String>>) -> String {
     let used: Vec<usize> = (0..headers.len()).filter(|column| rows.iter().any(|row| !row[*column].is_empty())).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([headers[column].len()]).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([headers[column].len()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..headers.len()).map(width).collect();
     let mut out = String::new();
     let header = headers.iter().map(|text| (*text).to_owned()).collect();

@@ -161,7 +161,8 @@ fn table_row(out: &mut String, row: &Row, width: usize) {
 
 /// `Plan: 1 to create, 2 to edit, …`
 fn sum(planned: &Planned) -> String {
-    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } = Summary::of(&planned.plan);
+    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } =
+        Summary::of(&planned.plan);
     let tail = format!("{}  read {}, planned {}", planned.plan.digest(), seconds(planned.read), seconds(planned.planned));
     if planned.plan.decisions.is_empty() {
         let same = paint(BOLD, "No changes.");
@@ -177,13 +178,7 @@ fn sum(planned: &Planned) -> String {
     }
     let losses = planned.plan.losses();
     let losses = if losses > 0 { format!(" ({})", counted(losses, "loss", "losses")) } else { String::new() };
-    format!(
-        "{} {}{losses}; {} held; {} unchanged.   {tail}",
-        paint(BOLD, "Plan:"),
-        parts.join(", "),
-        count(held),
-        count(unchanged)
-    )
+    format!("{} {}{losses}; {} held; {} unchanged.   {tail}", paint(BOLD, "Plan:"), parts.join(", "), count(held), count(unchanged))
 }
 
 /// A gate that refuses, with the one flag that allows exactly this.

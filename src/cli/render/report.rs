@@ -22,7 +22,9 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         let Outcome { key: _, verb: _, source: _, result } = outcome;
         match result {
             ResultKind::Applied => {}
-            ResultKind::Failed { message, retry_helps, refused: _ } => failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0)),
+            ResultKind::Failed { message, retry_helps, refused: _ } => {
+                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0))
+            }
             ResultKind::Skipped(why) => {
                 skipped += 1;
                 if skipped <= ROWS {
@@ -32,7 +34,8 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         }
     }
     if skipped > ROWS {
-        let _ = writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((skipped - ROWS) as u64))));
+        let _ =
+            writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((skipped - ROWS) as u64))));
     }
     let done = report.done();
     if !report.results.is_empty() {

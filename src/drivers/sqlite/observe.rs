@@ -1,9 +1,12 @@
 //! Rows → what the directory holds.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, num::NonZero, path::Path, thread, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
+use rusqlite::{
+    Connection, OptionalExtension, Row, params,
+    types::{Value, ValueRef},
+};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
@@ -19,49 +22,147 @@ use super::{audit, failed, schema};
 pub(super) const COLUMNS: &str = "row, id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
      left_enabled, credential, username, email, body, version, created_at, source, formerly";
 
+/// Managed objects that are worth another thread.
+const SHARE: usize = 1_000;
+
+/// Threads that read at most.
+const THREADS: usize = 4;
+
 /// Everything, as of one moment. Nothing where there is no file.
 pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Observed, DirectoryError> {
     if !schema::exists(path)? {
         return Ok(Observed::default());
     }
-    let mut connection = schema::reader(path)?;
     let failed = |error| failed("read the directory", error);
-    let transaction = connection.transaction().map_err(failed)?;
-    audit::check_head(&transaction)?;
-    let parents = parents(&transaction).map_err(failed)?;
-    let above = |row: i64| Ok(parents.get(&row).cloned());
+    let mut connections = vec![schema::reader(path)?];
+    let count = connections[0].query_row(MANAGED, [], |row| row.get::<_, u32>(0)).map_err(failed)? as usize;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    for _ in 1..(count / SHARE).clamp(1, THREADS).min(cores) {
+        connections.push(schema::reader(path)?);
+    }
+    begin_at_once(path, &connections)?;
+    let connection = &connections[0];
+    audit::check_head(connection)?;
+    let parents = parents(connection).map_err(failed)?;
+    let bounds = bounds(connection, connections.len()).map_err(failed)?;
+    let mut ours = Vec::with_capacity(count);
+    let (connection, others) = connections.split_first_mut().expect("there is at least one");
+    thread::scope(|scope| {
+        let (parents, mut shares) = (&parents, bounds.windows(2));
+        let first = shares.next().unwrap_or_default();
+        let later: Vec<_> = others
+            .iter_mut()
+            .zip(shares)
+            .map(|(connection, share)| {
+                scope.spawn(move || {
+                    let mut users = Vec::new();
+                    managed(connection, parents, &[Kind::User], share, &mut users).map(|()| users)
+                })
+            })
+            .collect();
+        let whole = [Bound::least(), Bound::beyond()];
+        managed(connection, parents, &[Kind::Role, Kind::Company, Kind::Customer], &whole, &mut ours)?;
+        managed(connection, parents, &[Kind::User], first, &mut ours)?;
+        for share in later {
+            ours.append(&mut share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok::<_, DirectoryError>(())
+    })?;
 
-    let managed = "SELECT count(*) FROM objects INDEXED BY objects_key WHERE name IS NOT NULL";
-    let count: u32 = transaction.query_row(managed, [], |row| row.get(0)).map_err(failed)?;
-    let mut ours = Vec::with_capacity(count as usize);
+    let mut strangers = Vec::new();
+    let sql = format!("SELECT {COLUMNS} FROM objects INDEXED BY objects_strangers WHERE name IS NULL ORDER BY id");
+    let mut statement = connection.prepare(&sql).map_err(failed)?;
+    let mut found = statement.query([]).map_err(failed)?;
+    while let Some(row) = found.next().map_err(failed)? {
+        match decode(row, |row| Ok(parents.get(&row).cloned()))? {
+            Found::Stranger(stranger) => strangers.push(*stranger),
+            Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
+        }
+    }
+    let spent = spent(connection, window)?;
+    let root = "SELECT root FROM applied WHERE owner = ?1";
+    let root = connection.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;
+    Ok(Observed { ours, strangers, spent, applied: Applied { root } })
+}
+
+const MANAGED: &str = "SELECT count(*) FROM objects INDEXED BY objects_key WHERE name IS NOT NULL";
+
+/// Begins a transaction on each connection, all of which see the same. Somebody who writes meanwhile is noticed by a further
+/// connection (`PRAGMA data_version` changes when another one has committed), and then it is done again.
+fn begin_at_once(path: &Path, connections: &[Connection]) -> Result<(), DirectoryError> {
+    let failed = |error| failed("read the directory", error);
+    let begin = |connection: &Connection| connection.execute_batch("BEGIN; SELECT seq FROM head;").map_err(failed);
+    if let [connection] = connections {
+        return begin(connection);
+    }
+    let watch = schema::reader(path)?;
+    let version = || watch.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).map_err(failed);
+    for _ in 0..100 {
+        let before = version()?;
+        connections.iter().try_for_each(begin)?;
+        if version()? == before {
+            return Ok(());
+        }
+        connections.iter().try_for_each(|connection| connection.execute_batch("ROLLBACK").map_err(failed))?;
+    }
+    Err(DirectoryError::new("read the directory", ErrorKind::Unavailable).because("others do not stop writing to it"))
+}
+
+/// Where a share of the users begins: a namespace and a name, or what sorts behind all text (SQLite sorts blobs there).
+struct Bound(Value, Value);
+
+impl Bound {
+    fn least() -> Self {
+        Self(Value::Text(String::new()), Value::Text(String::new()))
+    }
+
+    fn beyond() -> Self {
+        Self(Value::Blob(Vec::new()), Value::Blob(Vec::new()))
+    }
+}
+
+/// The bounds between which there are equally many users, one more than there are `shares`.
+fn bounds(connection: &Connection, shares: usize) -> rusqlite::Result<Vec<Bound>> {
+    let mut bounds = vec![Bound::least()];
+    if shares > 1 {
+        let users: usize = connection.query_row(&format!("{MANAGED} AND kind = 'user'"), [], |row| row.get::<_, u32>(0))? as usize;
+        let nth = "SELECT namespace, name FROM objects INDEXED BY objects_key WHERE kind = 'user' AND name IS NOT NULL \
+                   ORDER BY namespace, name LIMIT 1 OFFSET ?1";
+        for share in 1..shares {
+            let at = i64::try_from(users * share / shares).unwrap_or(i64::MAX);
+            bounds.extend(connection.query_row(nth, [at], |row| Ok(Bound(row.get(0)?, row.get(1)?))).optional()?);
+        }
+    }
+    bounds.push(Bound::beyond());
+    Ok(bounds)
+}
+
+/// Managed objects of some kinds from one bound to the next, sorted by key.
+fn managed(
+    connection: &Connection,
+    parents: &HashMap<i64, Parent>,
+    kinds: &[Kind],
+    bounds: &[Bound],
+    ours: &mut Vec<Live>,
+) -> Result<(), DirectoryError> {
+    let failed = |error| failed("read the directory", error);
+    let [from, to] = bounds else { return Ok(()) };
     // The index has the order of keys, except that kinds are in alphabetical order there.
     let sql = format!(
-        "SELECT {COLUMNS} FROM objects INDEXED BY objects_key WHERE kind = ?1 AND name IS NOT NULL ORDER BY namespace, name"
+        "SELECT {COLUMNS} FROM objects INDEXED BY objects_key WHERE kind = ?1 AND name IS NOT NULL \
+         AND (namespace, name) >= (?2, ?3) AND (namespace, name) < (?4, ?5) ORDER BY namespace, name"
     );
-    let mut statement = transaction.prepare(&sql).map_err(failed)?;
-    for kind in Kind::ALL {
-        let mut found = statement.query([kind.word()]).map_err(failed)?;
+    let mut statement = connection.prepare(&sql).map_err(failed)?;
+    for kind in kinds {
+        let mut found = statement.query(params![kind.word(), from.0, from.1, to.0, to.1]).map_err(failed)?;
         while let Some(row) = found.next().map_err(failed)? {
-            match decode(row, above)? {
+            match decode(row, |row| Ok(parents.get(&row).cloned()))? {
                 Found::Managed(live) => ours.push(*live),
                 Found::Stranger(stranger) => return Err(corrupt(&stranger.id.0, "it has a name and no owner")),
             }
         }
     }
-    let mut strangers = Vec::new();
-    let sql = format!("SELECT {COLUMNS} FROM objects INDEXED BY objects_strangers WHERE name IS NULL ORDER BY id");
-    let mut statement = transaction.prepare(&sql).map_err(failed)?;
-    let mut found = statement.query([]).map_err(failed)?;
-    while let Some(row) = found.next().map_err(failed)? {
-        match decode(row, above)? {
-            Found::Stranger(stranger) => strangers.push(*stranger),
-            Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
-        }
-    }
-    let spent = spent(&transaction, window)?;
-    let root = "SELECT root FROM applied WHERE owner = ?1";
-    let root = transaction.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;
-    Ok(Observed { ours, strangers, spent, applied: Applied { root } })
+    Ok(())
 }
 
 fn spent(connection: &Connection, window: Duration) -> Result<Spent, DirectoryError> {

@@ -25,7 +25,7 @@ const CURRENT: usize = MIGRATIONS.len();
 const OLDEST: i32 = 3_051_003;
 
 /// Bytes of pages kept in memory by one connection, and of the file mapped into it.
-const TUNING: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA mmap_size = 268435456;";
+const TUNING: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA mmap_size = 2147418112;";
 
 /// Whether the file is there. One that is not while its log still is has been taken away, which is not the same as empty.
 pub(super) fn exists(path: &Path) -> Result<bool, DirectoryError> {

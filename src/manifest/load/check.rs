@@ -37,7 +37,7 @@ impl Checker<'_> {
             match step {
                 Step::Key(key) if name.is_empty() => name.push_str(&visible(key)),
                 Step::Key(key) => name.extend([".", &visible(key)]),
-                Step::Index(row) => name.push_str(&format!("[{row}]")),
+                Step::Index(row) => name.extend(["[", &row.to_string(), "]"]),
             }
         }
         if name.is_empty() { "the document".into() } else { format!("`{name}`") }

@@ -200,6 +200,10 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
         }
         Some(_) | None => Found::Unreadable,
     };
+    if matches!(found, Found::Foreign) {
+        // Templates and the like are often no YAML at all.
+        out.retain(|it| it.code == Code::Foreign);
+    }
     let found = match found {
         Found::Ours(lowered) if out.is_empty() => agree(lowered, text, json, origin, &mut out),
         found => found,
@@ -263,8 +267,9 @@ fn map(root: &Node, faults: &[Fault], origin: Origin, out: &mut Vec<Problem>) ->
 }
 
 /// Tells whether a document is ours, and of which kind.
+#[expect(clippy::result_large_err, reason = "the error is one of the results, and rare")]
 fn classify(root: &Node, origin: Origin, out: &mut Vec<Problem>) -> Result<Kind, Found> {
-    let text = |name: &str| root.get(name).and_then(Node::text);
+    let text = |name: &str| root.get(name).and_then(certain);
     let (version, kind) = (text("apiVersion"), text("kind"));
     let group = version.map(|it| it.split_once('/').map_or("", |it| it.0));
     let ours = group == Some(GROUP);
@@ -330,20 +335,24 @@ fn unknown_version(version: Option<&str>, origin: Origin, out: &mut Vec<Problem>
     Found::Skipped
 }
 
+/// Text that is text to everybody.
+fn certain(node: &Node) -> Option<&str> {
+    match &node.data {
+        Data::Scalar { text, plain } if !plain || resolve(text) == Plain::Text => Some(text),
+        Data::Scalar { .. } | Data::List(_) | Data::Map { .. } => None,
+    }
+}
+
 /// Whose document it is, where that is certain: names that are text to everybody, in a `metadata` that is complete.
 fn own_key(root: &Node, kind: Kind) -> Option<Key> {
     let metadata = root.get("metadata")?;
-    let text = |node: &Node| match &node.data {
-        Data::Scalar { text, plain } if !plain || resolve(text) == Plain::Text => Some(text.clone()),
-        Data::Scalar { .. } | Data::List(_) | Data::Map { .. } => None,
-    };
-    let name = text(metadata.get("name")?)?;
+    let name = certain(metadata.get("name")?)?;
     let namespace = match metadata.get("namespace") {
-        Some(node) => Some(text(node)?),
+        Some(node) => Some(certain(node)?),
         None if metadata.has("namespace") || metadata.is_open() || metadata.has("<<") || root.has("<<") => return None,
         None => None,
     };
-    identity(kind, namespace.as_deref(), &name).ok()
+    identity(kind, namespace, name).ok()
 }
 
 /// Checks the whole document against its schema, then its values.

@@ -1,6 +1,6 @@
 //! JSON as the YAML that means the same, so that one second look serves both.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// Two things JSON allows and YAML does not: tabs between tokens, and characters written as two escapes.
 pub(super) fn normal(text: &str) -> Cow<'_, str> {
@@ -12,16 +12,15 @@ pub(super) fn normal(text: &str) -> Cow<'_, str> {
         let mut taken = c.len_utf8();
         match c {
             '\t' if !quoted => out.push(' '),
-            '\\' if quoted => match pair(rest) {
-                Some(c) => {
-                    out.push_str(&format!("\\U{:08X}", u32::from(c)));
+            '\\' if quoted => {
+                if let Some(c) = pair(rest) {
+                    let _ = write!(out, "\\U{:08X}", u32::from(c));
                     taken = 12;
-                }
-                None => {
+                } else {
                     taken += rest[1..].chars().next().map_or(0, char::len_utf8);
                     out.push_str(&rest[..taken]);
                 }
-            },
+            }
             c => {
                 quoted ^= c == '"';
                 out.push(c);

@@ -38,9 +38,8 @@ pub(super) fn suspicious(text: &str) -> bool {
                 }
                 line = at + 1;
             }
-            b'a'..=b'z' | b'A'..=b'Z' | b' ' | b'"' => {}
             b'\r' if next == b'\n' => {}
-            0..0x20 | 0x7f => return true,
+            0..=0x1f | 0x7f => return true,
             b'[' | b'{' => {
                 flow += 1;
                 if flow > 64 {

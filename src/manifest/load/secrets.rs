@@ -85,7 +85,6 @@ fn closing(chars: &[char], from: usize) -> Option<usize> {
     for (at, c) in chars.iter().enumerate().skip(from) {
         match (quote, c) {
             (Some(open), c) if open == *c && chars[at - 1] != '\\' => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(*c),
             (None, '{' | '[') => depth += 1,
             (None, '}' | ']') => {
@@ -94,7 +93,7 @@ fn closing(chars: &[char], from: usize) -> Option<usize> {
                     return Some(at + 1);
                 }
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     None

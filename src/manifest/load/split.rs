@@ -81,7 +81,7 @@ fn documents(text: &str, faults: &mut Vec<Fault>) -> Vec<Piece> {
             (start, first, opened, content) = (at + line.len(), number + 1, false, false);
         } else if !content {
             // `%YAML` belongs to the next `---`.
-            content = filled(line) && !(line.starts_with('%') && !opened);
+            content = filled(line) && (opened || !line.starts_with('%'));
         }
         at += line.len();
     }

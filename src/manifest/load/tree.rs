@@ -313,6 +313,8 @@ fn numeric(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
@@ -347,7 +349,7 @@ mod tests {
     fn bombs_and_towers_are_bounded() {
         let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
         for (to, from) in ('b'..='k').zip('a'..) {
-            bomb += &format!("{to}: &{to} [*{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}]\n");
+            let _ = writeln!(bomb, "{to}: &{to} [*{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}]");
         }
         assert_eq!(parse(&bomb).faults[0].code, Code::TooMuch);
         for tower in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000)] {

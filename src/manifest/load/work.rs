@@ -32,6 +32,9 @@ pub(super) struct Read {
     pub(super) count: usize,
 }
 
+/// Which file, which batch of it, and what it turned out to be.
+type Done = ((u32, usize), Read);
+
 struct Batch {
     file: u32,
     row: usize,
@@ -46,7 +49,7 @@ struct Queue {
     batches: VecDeque<Batch>,
     /// Workers that cut a file and may yet add batches.
     cutting: usize,
-    done: Vec<((u32, usize), Read)>,
+    done: Vec<Done>,
 }
 
 struct Shared<'a> {
@@ -106,7 +109,7 @@ impl Shared<'_> {
     }
 
     /// Reads and cuts a file.
-    fn cut(&self, file: u32) -> (Option<((u32, usize), Read)>, Vec<Batch>) {
+    fn cut(&self, file: u32) -> (Option<Done>, Vec<Batch>) {
         let json = self.sources.files[file as usize].is_json();
         let text = match text(self.sources, file, self.limits.file) {
             Ok(text) => text,

@@ -1,5 +1,7 @@
 //! The project file as it is written.
 
+#![allow(clippy::doc_markdown, reason = "the comments are the descriptions in the schema, for people")]
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,22 +190,22 @@ pub struct BudgetSpec {
     pub removals: Option<PercentText>,
     /// Losses that are always allowed; default 5.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1000000))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub at_least: Option<i64>,
     /// Losses that are never exceeded; default 100.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1000000))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub at_most: Option<i64>,
     /// For how long losses are remembered; default 24h.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub window: Option<SpanText>,
     /// Creates in one plan; default 100000.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100000000))]
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub creates: Option<i64>,
     /// Mails in one run; default 1000.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100000000))]
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub mails: Option<i64>,
 }
 
