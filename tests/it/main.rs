@@ -1,8 +1,10 @@
 //! Every integration test, in one binary.
 
 mod architecture;
+mod cli;
 mod conformance;
 mod crds;
+mod examples;
 mod hostile;
 mod load;
 mod memory;
