@@ -2,6 +2,8 @@
 //! applied. `ARCHITECTURE.md` has the map.
 
 pub mod apply;
+pub mod cli;
+pub mod config;
 pub mod desired;
 pub mod directory;
 pub mod drivers;

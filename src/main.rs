@@ -1,3 +1,7 @@
 //! The `tenantry` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tenantry::cli::main(std::env::args_os())
+}

@@ -42,7 +42,7 @@ impl Plan {
     /// The changes in the order of execution.
     pub fn stages(&self) -> Vec<Stage> {
         let changes: Vec<&Change> = self.changes().collect();
-        let needs = Needs::new(&changes);
+        let needs = Needs::new(&changes, &self.after);
         let (mut first, mut parked) = (Stage::new(), Stage::new());
         let mut phases: BTreeMap<Phase, Vec<Step>> = BTreeMap::new();
         for change in &changes {
@@ -129,11 +129,13 @@ struct Needs<'a> {
     giving: HashMap<Claim, &'a Key>,
     /// Who stands under something now and leaves it, or leaves altogether.
     leaving: HashMap<Key, Vec<&'a Key>>,
+    /// Companies that move, and which of those above them moves first.
+    after: &'a BTreeMap<Key, Key>,
 }
 
 impl<'a> Needs<'a> {
-    fn new(changes: &[&'a Change]) -> Self {
-        let mut this = Self { arriving: HashSet::new(), giving: HashMap::new(), leaving: HashMap::new() };
+    fn new(changes: &[&'a Change], after: &'a BTreeMap<Key, Key>) -> Self {
+        let mut this = Self { arriving: HashSet::new(), giving: HashMap::new(), leaving: HashMap::new(), after };
         let removing = changes.iter().any(|change| matches!(phase(change), Phase::Leave(_)));
         for change in changes {
             let to = match &change.action {
@@ -169,6 +171,7 @@ impl<'a> Needs<'a> {
         let mut needs = Vec::new();
         let before = change.before.as_deref();
         needs.extend(to.above().filter(|above| self.arriving.contains(above)));
+        needs.extend(self.after.get(&change.key).cloned());
         if let Body::User(user) = &to.body {
             let own = to.key.sibling(Kind::Role, user.role.clone());
             let global = Key { namespace: crate::model::Namespace::GLOBAL, ..own.clone() };

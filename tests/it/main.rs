@@ -1,8 +1,11 @@
 //! Every integration test, in one binary.
 
 mod architecture;
+mod cli;
 mod conformance;
+mod core;
 mod crds;
+mod examples;
 mod hostile;
 mod load;
 mod memory;

@@ -1,0 +1,168 @@
+//! `tenantry apply`: plans, asks, carries out, reports.
+
+use std::time::Duration;
+
+use super::{
+    args::{Declaration, Format, Outputs, Permissions},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    interrupt::Interrupt,
+    publish::Publisher,
+    render,
+    session::{Problems, Session},
+    values,
+};
+use crate::{
+    pipeline::{ApplyError, Planned},
+    plan::{Gate, Refusal},
+    report::{Report, ResultKind},
+};
+
+/// Arguments of `tenantry apply`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tenantry apply tenants/                               shows the plan and asks
+  tenantry apply tenants/ --yes                         in a pipeline
+  tenantry apply tenants/ --expect sha256:3f9c…         only the plan that somebody approved
+  tenantry apply tenants/ --yes --allow-removals 12     this plan may hold up to 12 losses")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) declaration: Declaration,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Apply only if the plan has this digest; implies `--yes` and lifts no gate.
+    #[arg(long, value_name = "DIGEST", value_parser = values::digest)]
+    pub(crate) expect: Option<String>,
+    /// Wait this long for another run to end, instead of ending with 7 at once: `90s`, `10m`.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "0s", hide_default_value = true)]
+    pub(crate) wait: Duration,
+    #[command(flatten)]
+    pub(crate) permissions: Permissions,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+}
+
+/// Plans, asks, applies, reports.
+pub(crate) async fn run(args: &Args, console: &Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
+    let ask = !args.yes && args.expect.is_none();
+    if ask && (!console.interactive() || args.declaration.reads_stdin()) {
+        return Err(Failure::invalid("nobody can be asked here, so nothing was written")
+            .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
+    }
+    let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let mut planned = session.plan().await?;
+    planned.refused.extend(stale(args.expect.as_deref(), &planned));
+    let problems = session.diagnostics(&planned);
+    let run = Run { args, console, session: &session, problems: &problems };
+    console.note(&render::diagnostics::text(&problems.shown));
+    run.show(&planned)?;
+    if !planned.refused.is_empty() {
+        return run.refused(&planned);
+    }
+    if ask && planned.plan.changes().next().is_some() && !confirmed(console) {
+        return Err(Failure { exit: Exit::Interrupted, ..Failure::invalid("not confirmed, so nothing was written") });
+    }
+    let of = planned.plan.changes().count() as u64;
+    let progress = |done| console.progress(done, of);
+    interrupt.writing();
+    match session.apply(&planned, args.wait, interrupt.stop(), &progress).await {
+        Ok(report) => run.report(&planned, &report),
+        Err(ApplyError::Directory(error)) => Err(error.into()),
+        Err(ApplyError::Stale(mut fresh)) => {
+            let message = "the directory changed after the plan was shown; this is what would happen now".to_owned();
+            fresh.refused.insert(0, Refusal { gate: Gate::StalePlan, message, flag: None });
+            run.show(&fresh)?;
+            run.refused(&fresh)
+        }
+        Err(ApplyError::Refused(fresh)) => {
+            run.show(&fresh)?;
+            run.refused(&fresh)
+        }
+    }
+}
+
+/// What printing needs to know.
+struct Run<'a> {
+    args: &'a Args,
+    console: &'a Console,
+    session: &'a Session,
+    problems: &'a Problems,
+}
+
+impl Run<'_> {
+    fn publisher(&self) -> Publisher<'_> {
+        Publisher::new(&self.args.outputs.outputs, self.console)
+    }
+
+    /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to JSON.
+    fn show(&self, planned: &Planned) -> Result<(), Failure> {
+        let text = render::plan::text(planned, self.session.actor(), self.session.sources());
+        if self.publisher().json_on_stdout() {
+            if self.console.interactive() {
+                self.console.note(&text);
+            }
+            return Ok(());
+        }
+        self.console.data(&text)
+    }
+
+    fn form(&self, planned: &Planned) -> render::json::PlanForm {
+        render::json::PlanForm::new(planned, self.session.actor(), &self.problems.shown, self.session.sources())
+    }
+
+    /// Nothing was written: the plan is all there is, with empty results in JSON.
+    fn refused(&self, planned: &Planned) -> Result<Exit, Failure> {
+        self.publish(planned, &Report::default(), "Nothing was written.\n")?;
+        Ok(Exit::Gate)
+    }
+
+    fn report(&self, planned: &Planned, report: &Report) -> Result<Exit, Failure> {
+        let text = render::report::text(report, &planned.plan, self.problems.errors);
+        self.publish(planned, report, &text)?;
+        let refused = |result: &ResultKind| match result {
+            ResultKind::Failed { message: _, retry_helps: _, refused } => *refused,
+            ResultKind::Applied | ResultKind::Skipped(_) => false,
+        };
+        let done = report.done();
+        let partly = done.failed + done.skipped > 0 || planned.plan.held().next().is_some() || self.problems.errors > 0;
+        Ok(Exit::Partly
+            .when(partly)
+            .and(Exit::Interrupted.when(report.interrupted))
+            .and(Exit::Refused.when(report.results.iter().any(|outcome| refused(&outcome.result)))))
+    }
+
+    /// A text file gets the plan too; on standard output it stands already.
+    fn publish(&self, planned: &Planned, report: &Report, text: &str) -> Result<(), Failure> {
+        for output in self.publisher().outputs() {
+            match (output.format, &output.file) {
+                (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
+                (Format::Text, Some(file)) => {
+                    let plan = render::plan::text(planned, self.session.actor(), self.session.sources());
+                    Console::file(file, &format!("{plan}\n{text}"))?;
+                }
+                (Format::Json, file) => {
+                    let json = render::json::print(&render::json::ApplyForm::new(self.form(planned), report));
+                    match file {
+                        Some(file) => Console::file(file, &json)?,
+                        None => self.console.data(&json)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `--expect` demands exactly the plan that was approved.
+fn stale(expect: Option<&str>, planned: &Planned) -> Option<Refusal> {
+    let digest = planned.plan.digest();
+    let expected = expect.filter(|expected| *expected != digest)?;
+    let message = format!("this is not the plan that was approved: `--expect` says {expected}, and this one is {digest}");
+    Some(Refusal { gate: Gate::StalePlan, message, flag: None })
+}
+
+fn confirmed(console: &Console) -> bool {
+    console.ask("\nApply this plan? Only `yes` is taken for one: ").as_deref() == Some("yes")
+}

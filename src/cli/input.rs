@@ -1,0 +1,113 @@
+//! From PATHs to what is wanted: finds the project, reads the documents, judges them together.
+
+use std::{
+    io::{self, Read as _},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    args::{Declaration, ProjectArg},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    place::{self, STDIN},
+};
+use crate::{
+    desired::{Desired, desired},
+    directory::Directory,
+    drivers,
+    manifest::{self, Diagnostic, Input, Limits, LoadedProject, Problem, Project, Sources},
+};
+
+/// A project, and the folder that its paths start from.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// As declared, or the defaults.
+    pub(crate) project: Project,
+    /// The project file's folder, or the working directory.
+    pub(crate) base: PathBuf,
+    /// Whether there is a project file.
+    declared: bool,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Whose, and within which limits.
+    pub(crate) home: Home,
+    /// What is wanted.
+    pub(crate) desired: Desired,
+    /// Where it stands.
+    pub(crate) sources: Sources,
+    problems: Vec<Problem>,
+}
+
+impl Home {
+    /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
+    pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
+        let opened = drivers::open(&self.project.directory, &self.base);
+        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    }
+}
+
+impl Read {
+    /// Everything that is wrong, together with what was found later.
+    pub(crate) fn diagnostics(&self, more: &[Problem]) -> Vec<Diagnostic> {
+        let problems: Vec<Problem> = self.problems.iter().chain(more).cloned().collect();
+        manifest::diagnose(&problems, &self.sources)
+    }
+}
+
+impl Declaration {
+    /// Whether standard input is a document, and cannot be an answer.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| path.as_os_str() == STDIN)
+    }
+}
+
+/// The project of a command.
+pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Failure> {
+    let Some(file) = place::project_file(arg.project.as_deref(), first.map(PathBuf::as_path))? else {
+        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
+    };
+    let base = place::folder(&file);
+    let LoadedProject { project, sources } = manifest::load_project(&file);
+    match project {
+        Ok(project) => Ok(Home { project, base, declared: true }),
+        Err(problems) => {
+            let failure = Failure::invalid("the project file is wrong, so nothing is done");
+            Err(failure.with(manifest::diagnose(&problems, &sources)))
+        }
+    }
+}
+
+/// Reads what is declared and judges it together.
+pub(crate) fn read(declaration: &Declaration, console: &Console) -> Result<Read, Failure> {
+    let Declaration { paths, project } = declaration;
+    let start = Instant::now();
+    let home = home(project, paths.first())?;
+    if paths.is_empty() && !home.declared {
+        return Err(Failure::invalid("there is nothing to read: no PATH was given, and no `tenantry.yaml` found upward from here")
+            .hint("name the folder that holds the documents: `tenantry plan tenants/`"));
+    }
+    let chosen = place::choose(paths, &home.project.paths, &home.base)?;
+    let inputs = chosen.paths.into_iter().map(input).collect::<Result<Vec<_>, _>>()?;
+    let loaded = manifest::load(&inputs, &Limits::default());
+    let count = loaded.count;
+    let (desired, found) = desired(loaded.documents, &home.project, chosen.extent, loaded.unreadable as u64);
+    let problems = loaded.problems.into_iter().chain(found).collect();
+    console.timing(|| format!("read and judged {count} documents in {:.3} s", start.elapsed().as_secs_f64()));
+    Ok(Read { home, desired, sources: loaded.sources, problems })
+}
+
+fn input(path: PathBuf) -> Result<Input, Failure> {
+    if path.as_os_str() == STDIN {
+        let mut text = String::new();
+        let read = io::stdin().read_to_string(&mut text);
+        read.map_err(|error| Failure::invalid("standard input cannot be read as text").because(&error))?;
+        return Ok(Input::Stdin(text));
+    }
+    Ok(if path.is_dir() { Input::Folder(path) } else { Input::File(path) })
+}

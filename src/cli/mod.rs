@@ -1,0 +1,155 @@
+//! Words, exit codes and files: the front end for people and pipelines. One short file per verb.
+//!
+//! Architecture Invariant: only this module prints, and only [`console`] of it.
+
+mod apply;
+mod args;
+mod console;
+mod crds;
+mod exit;
+mod failure;
+mod get;
+mod import;
+mod input;
+mod interrupt;
+mod place;
+mod plan;
+mod publish;
+mod render;
+mod schema;
+mod session;
+mod summary;
+mod validate;
+mod values;
+
+use std::{
+    ffi::OsString,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
+
+use clap::{Parser, error::ErrorKind};
+
+use self::{
+    args::{Cli, Command},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    interrupt::Interrupt,
+    render::json::{ErrorForm, print},
+};
+use crate::config::Config;
+
+/// Runs one command line and says how it ended.
+pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let exit = catch_unwind(AssertUnwindSafe(|| parse_and_run(&line))).unwrap_or(Exit::Failed);
+    ExitCode::from(exit.code())
+}
+
+fn parse_and_run(line: &[OsString]) -> Exit {
+    let config = Config::from_env();
+    report_panics(Console::new(config, false));
+    match Cli::try_parse_from(line) {
+        Ok(cli) => {
+            let console = Console::new(config, cli.verbose);
+            run(&cli.command, console).unwrap_or_else(|failure| fail(&failure, wants_json(line), &console))
+        }
+        Err(error) => wrong_command_line(&error, line, &Console::new(config, false)),
+    }
+}
+
+/// A panic is a defect of ours: say so, and how to tell us. The message stands behind it for the report.
+fn report_panics(console: Console) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let failure = Failure::failed(format!("Tenantry has a defect and stopped: {panic}"))
+            .hint("what was written before this is whole; `tenantry plan` shows what remains");
+        console.note(&render::error::text(&failure));
+    }));
+}
+
+fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed("cannot start").because(&error))?;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen(console);
+        match command {
+            Command::Validate(args) => {
+                publish::check(&args.outputs.outputs)?;
+                validate::run(args, &console)
+            }
+            Command::Plan(args) => {
+                publish::check(&args.outputs.outputs)?;
+                plan::run(args, &console).await
+            }
+            Command::Apply(args) => {
+                publish::check(&args.outputs.outputs)?;
+                apply::run(args, &console, &interrupt).await
+            }
+            Command::Import(args) => import::run(args, &console).await,
+            Command::Get(args) => get::run(args, &console).await,
+            Command::Crds(args) => crds::run(args, &console),
+            Command::Schema(args) => schema::run(args, &console),
+        }
+    })
+}
+
+/// A failure, as JSON on standard output where JSON is asked for there, and for people in any case.
+fn fail(failure: &Failure, json: bool, console: &Console) -> Exit {
+    console.note(&render::diagnostics::text(&failure.problems));
+    console.note(&render::error::text(failure));
+    if json && console.data(&print(&ErrorForm::new(failure))).is_err() {
+        return Exit::Failed.and(failure.exit);
+    }
+    failure.exit
+}
+
+/// Clap ends with 2, which means "changes exist" here: a wrong command line is 3.
+fn wrong_command_line(error: &clap::Error, line: &[OsString], console: &Console) -> Exit {
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match console.data(&text) {
+            Ok(()) => Exit::Done,
+            Err(failure) => failure.exit,
+        },
+        _ => {
+            console.note(&text);
+            if wants_json(line) {
+                let message = error.render().to_string();
+                let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                return fail_quietly(&Failure::invalid(message).hint("`--help` shows what can be said"), console);
+            }
+            Exit::Invalid
+        }
+    }
+}
+
+fn fail_quietly(failure: &Failure, console: &Console) -> Exit {
+    match console.data(&print(&ErrorForm::new(failure))) {
+        Ok(()) => failure.exit,
+        Err(other) => failure.exit.and(other.exit),
+    }
+}
+
+/// Whether JSON is asked for on standard output. Read from the words themselves, since the line may be a wrong one.
+fn wants_json(line: &[OsString]) -> bool {
+    let words: Vec<_> = line.iter().map(|word| word.to_string_lossy()).take_while(|word| word != "--").collect();
+    let attached = words.iter().any(|word| matches!(&**word, "-ojson" | "-o=json" | "--output=json"));
+    attached || words.windows(2).any(|pair| matches!(&*pair[0], "-o" | "--output") && pair[1] == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognised_in_a_wrong_line_too() {
+        let wants = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["tenantry plan -o json", "tenantry plan -ojson --nonsense", "tenantry plan --output=json"] {
+            assert!(wants(line), "{line}");
+        }
+        for line in ["tenantry plan", "tenantry plan -o json=plan.json", "tenantry plan -- -o json"] {
+            assert!(!wants(line), "{line}");
+        }
+    }
+}

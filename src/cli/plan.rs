@@ -1,0 +1,51 @@
+//! `tenantry plan`: reads the directory and prints what would change. Writes nothing.
+
+use super::{
+    args::{Declaration, Format, Outputs, Permissions},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    publish::Publisher,
+    render,
+    session::Session,
+};
+
+/// Arguments of `tenantry plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tenantry plan                                  the whole declaration of the project
+  tenantry plan tenants/ -o json=plan.json       text to the terminal, JSON to a file
+  tenantry plan tenants/ --detailed-exitcode     exit code 2 if anything would change
+  cat user.yaml | tenantry plan -                one document: a part, which removes nobody")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) declaration: Declaration,
+    /// End with 2 if anything would change or is held, and with 5 if `apply` would be refused.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) permissions: Permissions,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+}
+
+/// Plans and prints.
+pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+    let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let planned = session.plan().await?;
+    let problems = session.diagnostics(&planned);
+    let actor = session.actor();
+    console.note(&render::diagnostics::text(&problems.shown));
+    let publisher = Publisher::new(&args.outputs.outputs, console);
+    publisher.publish(|format| match format {
+        Format::Text => render::plan::text(&planned, actor, session.sources()),
+        Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),
+    })?;
+    let changes = !planned.plan.decisions.is_empty();
+    let exit = Exit::Invalid.when(problems.errors > 0);
+    Ok(if args.detailed_exitcode {
+        exit.and(Exit::Gate.when(!planned.refused.is_empty())).and(Exit::Changes.when(changes))
+    } else {
+        exit
+    })
+}

@@ -1,0 +1,176 @@
+//! What one change comes to, in words.
+
+use crate::{
+    model::{Body, Field, FieldChange, FieldValue, Kind, Place, State, visible},
+    plan::{Action, Change, Reason, Verb},
+};
+
+/// The longest value that is shown in a table, in characters.
+const LONGEST: usize = 60;
+
+/// The lines beside one change: why, then what differs, then what will be owed.
+pub(crate) fn change(change: &Change) -> Vec<String> {
+    match &change.action {
+        Action::Create(state) => vec![format!("{}{}", created(state), signs_in(change, state))],
+        Action::Delete => vec![removed(change)],
+        Action::Update { fields, to: _ } => {
+            let differing = fields.iter().filter(|field| !told(field, change.verb())).map(field_change);
+            let owed = issued(change).map(|method| format!("credential: {method} becomes due"));
+            reason(change).into_iter().chain(differing).chain(owed).collect()
+        }
+    }
+}
+
+/// The method of a credential that becomes due.
+fn issued(change: &Change) -> Option<&'static str> {
+    change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method.as_str())
+}
+
+/// How somebody new gets to sign in.
+fn signs_in(change: &Change, state: &State) -> String {
+    match (state.key.kind, issued(change)) {
+        (Kind::User, Some(method)) => format!("; credential: {method}"),
+        (Kind::User, None) => "; cannot sign in: no `credential`".into(),
+        (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),
+    }
+}
+
+/// `role: owner → operations-engineer`
+pub(crate) fn field_change(change: &FieldChange) -> String {
+    let FieldChange { field, before, after } = change;
+    format!("{}: {} → {}", field.name(), value(before), value(after))
+}
+
+fn value(value: &FieldValue) -> String {
+    match value {
+        FieldValue::None => "none".into(),
+        FieldValue::Flag(true) => "yes".into(),
+        FieldValue::Flag(false) => "no".into(),
+        FieldValue::Text(text) => shortened(text),
+        FieldValue::List(items) if items.is_empty() => "none".into(),
+        FieldValue::List(items) => shortened(&items.join(", ")),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let text = visible(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// `Installer under nordlicht`, `operations-engineer in nordlicht-service`.
+fn created(state: &State) -> String {
+    let under = match &state.place {
+        Some(Place::Company(name) | Place::Customer(name)) => Some(name.as_str()),
+        None => None,
+    };
+    let text = match (&state.body, under) {
+        (Body::Role(role), _) => {
+            let kinds: Vec<_> = role.lives_under.iter().map(|kind| kind.manifest()).collect();
+            let privileged = if role.privileged { ", privileged" } else { "" };
+            format!("lives under {}{privileged}", kinds.join(" and "))
+        }
+        (Body::Company(company), under) => {
+            let what = company.company_type.map_or("Company", |it| it.as_str());
+            under.map_or_else(|| format!("{what} at the root"), |under| format!("{what} under {under}"))
+        }
+        (Body::Customer(_), under) => under.map_or_else(|| "Customer on its own".into(), |under| format!("Customer of {under}")),
+        (Body::User(user), under) => format!("{} in {}", user.role, under.unwrap_or("no company")),
+    };
+    let note = match (state.suspended, state.enabled) {
+        (true, _) => ", declared with `enabled: false`",
+        (false, false) => ", disabled",
+        (false, true) => "",
+    };
+    visible(&format!("{text}{note}"))
+}
+
+/// Why a thing goes, with the place where it was last declared.
+fn removed(change: &Change) -> String {
+    match &change.reason {
+        Reason::NotDeclared => not_declared(change),
+        Reason::Purged => "retired, and its deletion is asked for with `--purge`".into(),
+        Reason::Declared
+        | Reason::DeclaredAgain
+        | Reason::Above(_)
+        | Reason::DisabledOutside
+        | Reason::Expired
+        | Reason::MovedFrom(_)
+        | Reason::Adopted
+        | Reason::Salvaged
+        | Reason::ShuttingOff => format!("deleted ({})", change.reason.name()),
+    }
+}
+
+fn not_declared(change: &Change) -> String {
+    match &change.source {
+        Some(source) => format!("not declared any more (last: {})", visible(source)),
+        None => "not declared any more".into(),
+    }
+}
+
+/// Why, where the fields alone do not say it.
+fn reason(change: &Change) -> Option<String> {
+    let shut_off = change.verb() == Verb::Disable;
+    match &change.reason {
+        Reason::Declared if shut_off => Some("declared with `enabled: false`".into()),
+        Reason::Declared if change.verb() == Verb::Enable => Some("declared enabled again".into()),
+        Reason::Declared => None,
+        Reason::NotDeclared => Some(not_declared(change)),
+        Reason::DeclaredAgain => Some("was retired, and is declared again".into()),
+        Reason::Above(key) if shut_off => Some(format!("shut off with {key} above")),
+        Reason::Above(key) => Some(format!("{key} above is enabled again")),
+        Reason::DisabledOutside => Some("was disabled outside, and is declared enabled".into()),
+        Reason::Expired => Some("its `expires` is over".into()),
+        Reason::MovedFrom(_) => Some("the same account under another name".into()),
+        Reason::Adopted => Some("not managed so far; keeps its account".into()),
+        Reason::Purged => Some("its deletion is asked for with `--purge`".into()),
+        Reason::Salvaged => Some("its document is broken, and this much is certain".into()),
+        Reason::ShuttingOff => Some("this goes at once, the rest of it is held".into()),
+    }
+}
+
+/// Whether verb and reason have said already what a field says: nobody needs to read `enabled: yes → no` beside `disable`.
+fn told(change: &FieldChange, verb: Verb) -> bool {
+    let FieldChange { field, before: _, after: _ } = change;
+    match field {
+        Field::Enabled => matches!(verb, Verb::Disable | Verb::Enable | Verb::Delete),
+        Field::Suspended | Field::Retired => true,
+        Field::Owner => matches!(verb, Verb::Adopt | Verb::Release),
+        Field::Key
+        | Field::Deletion
+        | Field::Parent
+        | Field::Company
+        | Field::Customer
+        | Field::Username
+        | Field::Email
+        | Field::DisplayName
+        | Field::FirstName
+        | Field::LastName
+        | Field::Phone
+        | Field::Region
+        | Field::Role
+        | Field::Description
+        | Field::Expires
+        | Field::Justification
+        | Field::Type
+        | Field::Logo
+        | Field::ContactName
+        | Field::ContactEmail
+        | Field::ContactPhone
+        | Field::Country
+        | Field::State
+        | Field::City
+        | Field::Zip
+        | Field::Line1
+        | Field::Line2
+        | Field::LivesUnder
+        | Field::MayAppoint
+        | Field::Privileged
+        | Field::ManageCompanies
+        | Field::ManageCustomers
+        | Field::Requires => false,
+    }
+}

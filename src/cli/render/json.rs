@@ -1,0 +1,337 @@
+//! The machine-readable forms, `formatVersion` "1.0": minor adds, major breaks. These structs are the contract; their JSON
+//! Schema is what `tenantry schema plan` prints.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    cli::{failure::Failure, summary::Summary},
+    manifest::{Diagnostic, Severity, Sources},
+    model::{Field, FieldChange, FieldValue},
+    pipeline::Planned,
+    plan::{Change, Decision, Gate, Held, Refusal},
+    report::{Done, Outcome, Report, ResultKind, Skipped},
+};
+
+/// The version of all forms.
+pub(crate) const FORMAT_VERSION: &str = "1.0";
+
+/// What `tenantry plan -o json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Plan")]
+pub(crate) struct PlanForm {
+    /// Minor adds, major breaks.
+    format_version: &'static str,
+    /// `sha256:` and 64 hexadecimal digits over what would be done and what is held.
+    digest: String,
+    /// The directory's name.
+    directory: String,
+    /// Who acts; null means the operator of the tool.
+    actor: Option<String>,
+    /// How many objects meet which fate.
+    summary: Summary,
+    /// Everything except the unchanged, sorted by key.
+    objects: Vec<ObjectForm>,
+    /// What is wrong with the documents.
+    problems: Vec<ProblemForm>,
+    /// The first gate that `apply` would refuse at.
+    refused: Option<RefusalForm>,
+}
+
+/// What `tenantry apply -o json` prints: the plan, and what became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ApplyForm {
+    #[serde(flatten)]
+    plan: PlanForm,
+    /// One for each change, sorted by key.
+    results: Vec<ResultForm>,
+    /// How many changes came to what.
+    done: DoneForm,
+}
+
+/// What `tenantry validate -o json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ValidateForm {
+    format_version: &'static str,
+    problems: Vec<ProblemForm>,
+}
+
+/// What every command prints when it cannot do its work and JSON is asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorForm {
+    format_version: &'static str,
+    error: ErrorBody,
+    problems: Vec<ProblemForm>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody {
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    exit_code: u8,
+}
+
+/// One object that is not as it should be.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ObjectForm {
+    /// KIND/NAMESPACE/NAME.
+    key: String,
+    /// The weightiest of what happens.
+    #[schemars(extend("enum" = ["delete", "disable", "release", "held", "move", "rename", "create", "enable", "adopt", "credential", "edit"]))]
+    verb: &'static str,
+    /// Why it changes; null where nothing does.
+    reason: Option<&'static str>,
+    /// Where it is declared, or was last.
+    source: Option<SourceForm>,
+    /// What differs; for a create every field that is given.
+    changes: Vec<ChangeForm>,
+    /// What is not done, and why.
+    hold: Option<HoldForm>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct SourceForm {
+    /// As it was read: below a PATH that was given, else relative to the working directory.
+    file: String,
+    /// From 1.
+    line: u32,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangeForm {
+    /// The name in `spec` where there is one.
+    field: &'static str,
+    /// What the directory holds.
+    #[schemars(schema_with = "field_value")]
+    before: FieldValue,
+    /// What is wanted.
+    #[schemars(schema_with = "field_value")]
+    after: FieldValue,
+    /// Personal data: keep it out of public logs.
+    sensitive: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HoldForm {
+    /// `Invalid`, `NotOurs`, `Taken`, …
+    reason: &'static str,
+    /// Why, and literally what to write.
+    message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct RefusalForm {
+    #[schemars(extend("enum" = ["budget", "creates", "empty-input", "root-changed", "last-holder", "stale-plan"]))]
+    gate: &'static str,
+    message: String,
+    /// The flag that allows exactly this, where there is one.
+    flag: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProblemForm {
+    /// `T0007`
+    code: String,
+    #[schemars(extend("enum" = ["error", "warning"]))]
+    severity: &'static str,
+    message: String,
+    file: String,
+    /// From 1.
+    line: u32,
+    /// From 1, in characters.
+    column: u32,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ResultForm {
+    key: String,
+    verb: &'static str,
+    #[schemars(extend("enum" = ["applied", "failed", "skipped"]))]
+    outcome: &'static str,
+    /// What the directory said, or why it was not tried.
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct DoneForm {
+    applied: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+fn field_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["null", "boolean", "string", "array"], "items": { "type": "string" } })
+}
+
+impl PlanForm {
+    /// A plan with what was found on the way.
+    pub(crate) fn new(planned: &Planned, actor: Option<&str>, problems: &[Diagnostic], sources: &Sources) -> Self {
+        let Planned { plan, problems: _, refused, read: _, planned: _ } = planned;
+        Self {
+            format_version: FORMAT_VERSION,
+            digest: plan.digest(),
+            directory: plan.directory.clone(),
+            actor: actor.map(str::to_owned),
+            summary: Summary::of(plan),
+            objects: plan.decisions.iter().map(|decision| object(decision, sources)).collect(),
+            problems: problems.iter().map(problem).collect(),
+            refused: refused.first().map(refusal),
+        }
+    }
+}
+
+impl ApplyForm {
+    /// A plan with what became of it.
+    pub(crate) fn new(plan: PlanForm, report: &Report) -> Self {
+        let Done { applied, failed, skipped } = report.done();
+        Self { plan, results: report.results.iter().map(result).collect(), done: DoneForm { applied, failed, skipped } }
+    }
+}
+
+impl ValidateForm {
+    pub(crate) fn new(problems: &[Diagnostic]) -> Self {
+        Self { format_version: FORMAT_VERSION, problems: problems.iter().map(problem).collect() }
+    }
+}
+
+impl ErrorForm {
+    pub(crate) fn new(failure: &Failure) -> Self {
+        let Failure { exit, message, causes, hint, problems } = failure;
+        let error = ErrorBody { message: message.clone(), causes: causes.clone(), hint: hint.clone(), exit_code: exit.code() };
+        Self { format_version: FORMAT_VERSION, error, problems: problems.iter().map(problem).collect() }
+    }
+}
+
+/// One JSON value, for people too.
+pub(crate) fn print(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    text.push('\n');
+    text
+}
+
+/// The JSON Schema of [`PlanForm`].
+pub(crate) fn plan_schema() -> schemars::Schema {
+    schemars::schema_for!(PlanForm)
+}
+
+/// The name of a gate.
+pub(crate) fn gate_name(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Budget => "budget",
+        Gate::Creates => "creates",
+        Gate::EmptyInput => "empty-input",
+        Gate::RootChanged => "root-changed",
+        Gate::LastHolder => "last-holder",
+        Gate::StalePlan => "stale-plan",
+    }
+}
+
+fn refusal(refusal: &Refusal) -> RefusalForm {
+    let Refusal { gate, message, flag } = refusal;
+    RefusalForm { gate: gate_name(*gate), message: message.clone(), flag: flag.clone() }
+}
+
+fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
+    let Decision { key, change, held, origin } = decision;
+    let declared = origin.map(|origin| sources.display(origin));
+    let last = change.as_ref().and_then(|change| change.source.clone());
+    ObjectForm {
+        key: key.to_string(),
+        verb: decision.verb().as_str(),
+        reason: change.as_ref().map(|change| change.reason.name()),
+        source: declared.or(last).and_then(|place| source(&place)),
+        changes: change.as_ref().map_or_else(Vec::new, changes),
+        hold: held.as_ref().map(|Held { hold, message }| HoldForm { reason: hold.name(), message: message.clone() }),
+    }
+}
+
+fn source(place: &str) -> Option<SourceForm> {
+    let (file, line) = place.rsplit_once(':')?;
+    Some(SourceForm { file: file.to_owned(), line: line.parse().ok()? })
+}
+
+fn changes(change: &Change) -> Vec<ChangeForm> {
+    change.differences().into_iter().map(form).collect()
+}
+
+fn form(change: FieldChange) -> ChangeForm {
+    let FieldChange { field, before, after } = change;
+    ChangeForm { field: field.name(), before, after, sensitive: sensitive(field) }
+}
+
+fn problem(diagnostic: &Diagnostic) -> ProblemForm {
+    let Diagnostic { code, severity, message, file, line, column, hint, snippet: _, related: _ } = diagnostic;
+    let severity = match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    ProblemForm {
+        code: code.to_string(),
+        severity,
+        message: message.clone(),
+        file: file.to_string(),
+        line: *line,
+        column: *column,
+        hint: hint.clone(),
+    }
+}
+
+fn result(outcome: &Outcome) -> ResultForm {
+    let Outcome { key, verb, source: _, result } = outcome;
+    let (outcome, error) = match result {
+        ResultKind::Applied => ("applied", None),
+        ResultKind::Failed { message, retry_helps: _, refused: _ } => ("failed", Some(message.clone())),
+        ResultKind::Skipped(Skipped::Dependency(key)) => ("skipped", Some(format!("{key} was not done, and this needs it"))),
+        ResultKind::Skipped(Skipped::Interrupted) => ("skipped", Some("the run was asked to stop".into())),
+    };
+    ResultForm { key: key.to_string(), verb: verb.as_str(), outcome, error }
+}
+
+/// Personal data of people and of those who speak for a company.
+fn sensitive(field: Field) -> bool {
+    match field {
+        Field::Email
+        | Field::FirstName
+        | Field::LastName
+        | Field::Phone
+        | Field::ContactName
+        | Field::ContactEmail
+        | Field::ContactPhone
+        | Field::Justification => true,
+        Field::Key
+        | Field::Owner
+        | Field::Retired
+        | Field::Enabled
+        | Field::Suspended
+        | Field::Deletion
+        | Field::Parent
+        | Field::Company
+        | Field::Customer
+        | Field::Username
+        | Field::DisplayName
+        | Field::Region
+        | Field::Role
+        | Field::Description
+        | Field::Expires
+        | Field::Type
+        | Field::Logo
+        | Field::Country
+        | Field::State
+        | Field::City
+        | Field::Zip
+        | Field::Line1
+        | Field::Line2
+        | Field::LivesUnder
+        | Field::MayAppoint
+        | Field::Privileged
+        | Field::ManageCompanies
+        | Field::ManageCustomers
+        | Field::Requires => false,
+    }
+}

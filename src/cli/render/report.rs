@@ -1,0 +1,104 @@
+//! What an apply came to, for people.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use super::style::{BOLD, DIM, ERROR, GREEN, WARNING, count, counted, paint, symbol};
+use crate::{
+    manifest::Extent,
+    model::visible,
+    plan::Plan,
+    report::{Done, Outcome, Report, ResultKind, Skipped},
+};
+
+/// Rows of what was skipped before the table is cut.
+const ROWS: usize = 50;
+
+/// The table of what was not done, what was done, and last what remains.
+pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
+    let mut out = String::new();
+    let width = report.results.iter().filter(|it| it.result != ResultKind::Applied).map(|it| it.key.to_string().len()).max();
+    let mut skipped = 0;
+    for outcome in &report.results {
+        let Outcome { key: _, verb: _, source: _, result } = outcome;
+        match result {
+            ResultKind::Applied => {}
+            ResultKind::Failed { message, retry_helps, refused: _ } => {
+                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0))
+            }
+            ResultKind::Skipped(why) => {
+                skipped += 1;
+                if skipped <= ROWS {
+                    skip(&mut out, outcome, why, width.unwrap_or(0));
+                }
+            }
+        }
+    }
+    if skipped > ROWS {
+        let _ =
+            writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((skipped - ROWS) as u64))));
+    }
+    let done = report.done();
+    if !report.results.is_empty() {
+        let _ = writeln!(out, "{}", applied(report, done));
+    }
+    let _ = writeln!(out, "{}", remains(report, plan, done, broken));
+    out
+}
+
+fn row(outcome: &Outcome, word: &str, width: usize) -> String {
+    let Outcome { key, verb, source, result: _ } = outcome;
+    let (sign, style) = symbol(*verb);
+    let source = source.as_ref().map_or_else(String::new, |source| visible(source));
+    let head = format!("{sign} {:<width$}  {:<10}", key.to_string(), verb.as_str());
+    format!("{word}  {}  {source}", paint(style, head)).trim_end().to_owned()
+}
+
+fn failed(out: &mut String, outcome: &Outcome, message: &str, retry_helps: bool, width: usize) {
+    let _ = writeln!(out, "{}", row(outcome, &paint(ERROR, "failed "), width));
+    for line in message.lines() {
+        let _ = writeln!(out, "           {}", visible(line));
+    }
+    let next = if retry_helps { "Running again can help." } else { "Running again does not help before this is mended." };
+    let _ = writeln!(out, "           {next}");
+}
+
+fn skip(out: &mut String, outcome: &Outcome, why: &Skipped, width: usize) {
+    let _ = writeln!(out, "{}", row(outcome, &paint(WARNING, "skipped"), width));
+    let why = match why {
+        Skipped::Dependency(key) => format!("It needs {key}, which was not done."),
+        Skipped::Interrupted => "The run was asked to stop before it.".into(),
+    };
+    let _ = writeln!(out, "           {why}");
+}
+
+fn applied(report: &Report, done: Done) -> String {
+    let Done { applied, failed, skipped } = done;
+    let mut by_verb: BTreeMap<&str, u64> = BTreeMap::new();
+    for outcome in report.results.iter().filter(|outcome| outcome.result == ResultKind::Applied) {
+        *by_verb.entry(outcome.verb.as_str()).or_default() += 1;
+    }
+    let verbs: Vec<String> = by_verb.into_iter().map(|(verb, number)| format!("{verb} {}", count(number))).collect();
+    let verbs = if verbs.is_empty() { String::new() } else { format!(" ({})", verbs.join(", ")) };
+    let style = if failed + skipped == 0 { GREEN } else { BOLD };
+    paint(style, format!("Applied {}{verbs}, failed {}, skipped {}.", count(applied), count(failed), count(skipped)))
+}
+
+/// The last line: whether what is declared is true now, and if not, what is missing.
+fn remains(report: &Report, plan: &Plan, done: Done, broken: u64) -> String {
+    let held = plan.held().count() as u64;
+    let mut missing: Vec<String> = Vec::new();
+    for (number, word) in [(done.failed, "failed"), (done.skipped, "skipped"), (held, "held")] {
+        if number > 0 {
+            missing.push(format!("{} {word}", count(number)));
+        }
+    }
+    if broken > 0 {
+        missing.push(counted(broken, "problem in the documents", "problems in the documents"));
+    }
+    let stopped = if report.interrupted { "The run was asked to stop. " } else { "" };
+    match (&missing[..], &plan.extent) {
+        ([], Extent::Whole { root: _ }) => format!("{stopped}What is declared is true now."),
+        ([], Extent::Part) => format!("{stopped}What this part declares is true now."),
+        (missing, _) => format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", ")),
+    }
+}

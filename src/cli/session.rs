@@ -1,0 +1,107 @@
+//! A declaration and its directory, ready to be planned and applied.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::{
+    args::{Declaration, Permissions},
+    console::Console,
+    failure::Failure,
+    input::{self, Read},
+};
+use crate::{
+    directory::{Directory, Stop},
+    manifest::{Diagnostic, Severity, Sources},
+    model::Key,
+    observed::Scope,
+    pipeline::{self, ApplyError, Order, Planned, Request},
+    plan::{Allow, Purge},
+    report::Report,
+};
+
+/// Everything that a plan needs, read once.
+pub(crate) struct Session {
+    read: Read,
+    directory: Arc<dyn Directory>,
+    actor: Option<SmolStr>,
+    adopt: BTreeSet<Key>,
+    purge: Purge,
+    allow: Allow,
+    now: Timestamp,
+}
+
+/// What is wrong with the documents, and how much of it is an error.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    /// All of it.
+    pub(crate) shown: Vec<Diagnostic>,
+    /// How many of them are errors.
+    pub(crate) errors: u64,
+}
+
+impl Session {
+    /// Reads the declaration and opens the directory; neither reads nor writes there yet.
+    pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: &Console) -> Result<Self, Failure> {
+        let read = input::read(declaration, console)?;
+        let directory = read.home.open()?;
+        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
+        Ok(Self {
+            read,
+            directory,
+            actor,
+            adopt: permissions.adopt(),
+            purge: permissions.purge(),
+            allow: permissions.allow(),
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Who acts; none means the operator.
+    pub(crate) fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// Where documents stand.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.read.sources
+    }
+
+    /// What is wrong, with what the roles in force have against it.
+    pub(crate) fn diagnostics(&self, planned: &Planned) -> Problems {
+        let shown = self.read.diagnostics(&planned.problems);
+        let errors = shown.iter().filter(|problem| problem.severity == Severity::Error).count() as u64;
+        Problems { shown, errors }
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            desired: &self.read.desired,
+            sources: &self.read.sources,
+            project: &self.read.home.project,
+            scope: Scope::All,
+            adopt: self.adopt.clone(),
+            purge: self.purge.clone(),
+            allow: self.allow.clone(),
+            now: self.now,
+        }
+    }
+
+    /// Reads the directory and decides.
+    pub(crate) async fn plan(&self) -> Result<Planned, Failure> {
+        Ok(pipeline::plan(&*self.directory, &self.request()).await?)
+    }
+
+    /// Carries out what was shown.
+    pub(crate) async fn apply(
+        &self,
+        shown: &Planned,
+        wait: Duration,
+        stop: Stop,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Report, ApplyError> {
+        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor.clone(), wait, stop };
+        pipeline::apply(&*self.directory, &self.request(), shown, &order, progress).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Values on the command line, parsed once.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::ValueEnum;
+
+use crate::{
+    model::{Key, Name, Namespace},
+    plan::LastHolder,
+};
+
+/// `-o FORMAT[=FILE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output<F> {
+    /// How it is written.
+    pub(crate) format: F,
+    /// Where; none means standard output.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Reads `FORMAT` or `FORMAT=FILE`.
+pub(crate) fn output<F: ValueEnum>(text: &str) -> Result<Output<F>, String> {
+    let (format, file) = match text.split_once('=') {
+        Some((_, "")) => return Err("the name of a file must stand behind `=`".into()),
+        Some((format, file)) => (format, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    let known = |value: &F| value.to_possible_value().map(|value| value.get_name().to_owned());
+    let found = F::value_variants().iter().find(|value| known(value).as_deref() == Some(format));
+    let names = || F::value_variants().iter().filter_map(known).collect::<Vec<_>>().join(", ");
+    match found {
+        Some(found) => Ok(Output { format: found.clone(), file }),
+        None => Err(format!("`{format}` is none of {}", names())),
+    }
+}
+
+/// `--purge [KEY]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PurgeArg {
+    /// All whose retention is over.
+    Due,
+    /// This one, at once.
+    Key(Key),
+}
+
+impl FromStr for PurgeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::Due);
+        }
+        text.parse().map(Self::Key).map_err(|error| format!("{error}; a PATH stands before `--purge`, or behind `--`"))
+    }
+}
+
+/// Reads `NAMESPACE/ROLE`.
+pub(crate) fn last_holder(text: &str) -> Result<LastHolder, String> {
+    let (namespace, role) = text.split_once('/').ok_or("write NAMESPACE/ROLE, for example `nordlicht/common-manager`")?;
+    let namespace = Namespace::new(namespace).map_err(|error| error.to_string())?;
+    Ok(LastHolder { namespace, role: Name::new(role).map_err(|error| error.to_string())? })
+}
+
+/// Reads `90s`, `10m`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a duration such as `90s`, `10m` or `1h30m`".to_owned();
+    text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok()).ok_or_else(wrong)
+}
+
+/// Reads the digest of a plan as it is printed.
+pub(crate) fn digest(text: &str) -> Result<String, String> {
+    let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    if text.strip_prefix("sha256:").is_some_and(hexadecimal) {
+        return Ok(text.to_owned());
+    }
+    Err("write the digest as `tenantry plan` prints it: `sha256:` and 64 digits".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, ValueEnum)]
+    enum Format {
+        Text,
+        Json,
+    }
+
+    #[test]
+    fn outputs() {
+        assert_eq!(output("json"), Ok(Output { format: Format::Json, file: None }));
+        assert_eq!(output("text=a=b"), Ok(Output { format: Format::Text, file: Some("a=b".into()) }));
+        assert_eq!(output::<Format>("yaml"), Err("`yaml` is none of text, json".into()));
+        assert!(output::<Format>("json=").is_err());
+    }
+
+    #[test]
+    fn durations_and_digests() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "10", "-5m", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(digest(&format!("sha256:{}", "0f".repeat(32))).is_ok());
+        for bad in ["sha256:", "plan.json", &format!("sha256:{}", "0F".repeat(32)), &"0".repeat(64)] {
+            assert!(digest(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_and_holders() {
+        assert_eq!("".parse(), Ok(PurgeArg::Due));
+        assert!(matches!("user/a/b".parse(), Ok(PurgeArg::Key(_))));
+        assert!("tenants".parse::<PurgeArg>().unwrap_err().contains("behind `--`"));
+        assert!(last_holder("nordlicht/common-manager").is_ok());
+        assert!(last_holder("common-manager").is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! The planning core against its specification, by examples: a directory in sync, one change, the expected decisions.
+
+mod broken;
+mod claims;
+mod fixture;
+mod gates;
+mod removal;
+mod roles;
+mod table;
+mod tree;
