@@ -3,6 +3,8 @@
 //! A namespace holds a distributor with a tree of installers below it, customers of theirs, and about 5 000 users: seven of
 //! ten in companies, three under customers. Files hold up to 1 000 documents, a user's has about 490 bytes.
 
+#![allow(dead_code, reason = "every bench uses another part of it")]
+
 use std::{
     fmt::Write as _,
     fs, io,
@@ -20,10 +22,21 @@ const CUSTOMERS: usize = 2;
 /// Documents in a file.
 const FILE: usize = 1_000;
 
-const FIRST: [&str; 12] =
-    ["Mara", "Jonas", "Pia", "Timo", "Freja", "Nils", "Amit", "Yuki", "Ines", "Olav", "Chloe", "Mateo"];
+const FIRST: [&str; 12] = ["Mara", "Jonas", "Pia", "Timo", "Freja", "Nils", "Amit", "Yuki", "Ines", "Olav", "Chloe", "Mateo"];
 const LAST: [&str; 14] = [
-    "Lindqvist", "Weber", "Sand", "Krause", "Dahl", "Ek", "Sharma", "Tanaka", "Holm", "Berge", "Martin", "Silva", "Novak",
+    "Lindqvist",
+    "Weber",
+    "Sand",
+    "Krause",
+    "Dahl",
+    "Ek",
+    "Sharma",
+    "Tanaka",
+    "Holm",
+    "Berge",
+    "Martin",
+    "Silva",
+    "Novak",
     "Fischer",
 ];
 const REGIONS: [&str; 3] = ["europe", "north-america", "asia-pacific"];
@@ -31,19 +44,19 @@ const TEAMS: [&str; 5] = ["service", "planning", "warehouse", "night shift", "co
 
 /// What was written.
 #[derive(Debug, Clone)]
-pub struct Organisation {
+pub(crate) struct Organisation {
     /// Where the documents are.
-    pub tenants: PathBuf,
+    pub(crate) tenants: PathBuf,
     /// How many documents there are.
-    pub documents: usize,
+    pub(crate) documents: usize,
     /// How many bytes.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Every file.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Writes an organisation of so many users as `tenants/NAMESPACE/*.yaml` below a folder.
-pub fn write(folder: &Path, users: usize) -> io::Result<Organisation> {
+pub(crate) fn write(folder: &Path, users: usize) -> io::Result<Organisation> {
     let tenants = folder.join("tenants");
     let mut written = Organisation { tenants: tenants.clone(), documents: 0, bytes: 0, files: Vec::new() };
     for tenant in 0..users.div_ceil(NAMESPACE) {

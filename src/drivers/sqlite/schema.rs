@@ -27,6 +27,10 @@ const OLDEST: i32 = 3_051_003;
 /// Bytes of pages kept in memory by one connection, and of the file mapped into it.
 const TUNING: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA mmap_size = 2147418112;";
 
+/// A reader goes through the file once: pages mapped for that count as memory of ours, once for each connection, and a large
+/// cache is never looked into again.
+const READING: &str = "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -16384;";
+
 /// Whether the file is there. One that is not while its log still is has been taken away, which is not the same as empty.
 pub(super) fn exists(path: &Path) -> Result<bool, DirectoryError> {
     let present = |path: &Path| match fs::metadata(path) {
@@ -51,7 +55,7 @@ pub(super) fn exists(path: &Path) -> Result<bool, DirectoryError> {
 pub(super) fn reader(path: &Path) -> Result<Connection, DirectoryError> {
     let failed = |error| failed(format!("read {}", path.display()), error);
     let connection = connect(path).map_err(failed)?;
-    connection.execute_batch("PRAGMA query_only = ON").map_err(failed)?;
+    connection.execute_batch(READING).map_err(failed)?;
     let version = version(&connection, path)?;
     if version < CURRENT {
         drop(connection);
