@@ -157,8 +157,11 @@ impl Run<'_> {
 
 /// `--expect` demands exactly the plan that was approved.
 fn stale(expect: Option<&str>, planned: &Planned) -> Option<Refusal> {
+    let expected = expect?;
     let digest = planned.plan.digest();
-    let expected = expect.filter(|expected| *expected != digest)?;
+    if digest == expected {
+        return None;
+    }
     let message = format!("this is not the plan that was approved: `--expect` says {expected}, and this one is {digest}");
     Some(Refusal { gate: Gate::StalePlan, message, flag: None })
 }
