@@ -23,7 +23,7 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         match result {
             ResultKind::Applied => {}
             ResultKind::Failed { message, retry_helps, refused: _ } => {
-                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0))
+                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0));
             }
             ResultKind::Skipped(why) => {
                 skipped += 1;
