@@ -6,5 +6,6 @@ mod fixture;
 mod gates;
 mod removal;
 mod roles;
+mod stages;
 mod table;
 mod tree;
