@@ -20,6 +20,8 @@ pub(super) struct Draft<'a> {
     pub(super) after: After,
     pub(super) reason: Reason,
     pub(super) held: Option<Box<Held>>,
+    /// Whether something above the place where it is now is shut off after the plan: what counts if it stays there.
+    pub(super) closed_here: bool,
 }
 
 /// What the directory holds for a key.
@@ -121,7 +123,15 @@ impl<'a> Board<'a> {
                 (None, None) => Found::Nothing,
             };
             let Some(key) = entry.map(|entry| &entry.key).or(live.map(|live| &live.state.key)) else { break };
-            self.drafts.push(Draft { key, entry, found, after: After::Same, reason: Reason::Declared, held: None });
+            self.drafts.push(Draft {
+                key,
+                entry,
+                found,
+                after: After::Same,
+                reason: Reason::Declared,
+                held: None,
+                closed_here: false,
+            });
         }
     }
 

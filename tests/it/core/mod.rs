@@ -4,6 +4,7 @@ mod broken;
 mod claims;
 mod fixture;
 mod gates;
+mod notation;
 mod removal;
 mod roles;
 mod stages;

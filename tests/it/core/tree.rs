@@ -174,3 +174,16 @@ fn moving_a_company_with_its_people_to_another_namespace_is_a_loss_for_each() {
     assert_eq!(plan.losses(), 2);
     world.bring(text);
 }
+
+#[test]
+fn who_cannot_move_is_judged_by_the_place_where_they_stay() {
+    // The place they want is not there; the one where they are is shut off.
+    let world = World::holding(ORG);
+    world.turn(&org("customer s company=b off; user u company=nope"));
+    assert!(!world.enabled("user/default/u"));
+    // The place they want is going, the one where they are stays open.
+    let world = World::holding("company a; company b deletion=Delete; user u company=a");
+    let said = world.turn("company a; user u company=b");
+    assert_eq!(said, ["delete company/default/b NotDeclared", "held user/default/u WaitingFor"]);
+    assert!(world.enabled("user/default/u"));
+}
