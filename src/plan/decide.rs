@@ -44,6 +44,8 @@ impl Board<'_> {
         if !matches!(self.drafts[row].after, After::Same) {
             return; // a re-keying that did not come about has left here what never waits
         }
+        let here = self.drafts[row].found.state().filter(|found| found.key.kind == Kind::User).and_then(|found| self.above(found));
+        self.drafts[row].closed_here = closed.by(here.as_ref()).is_some();
         let Outcome { after, reason, held } = self.outcome(row, closed);
         let draft = &mut self.drafts[row];
         (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
@@ -108,7 +110,7 @@ impl Board<'_> {
         match self.impossible(row, &wanted) {
             None => to(wanted, reason),
             Some(held) => {
-                let off = found.and_then(|found| self.shut_off(found, &wanted));
+                let off = found.and_then(|found| self.staying(draft, found, &wanted));
                 let after = off.map_or(After::Same, |state| After::To(Box::new(state)));
                 let reason = if reason == Reason::Expired { reason } else { Reason::ShuttingOff };
                 Outcome { after, reason, held: Some(held) }
@@ -329,6 +331,16 @@ impl Board<'_> {
             return held(role, message);
         }
         None
+    }
+
+    /// What never waits of a change that is held: whoever stays is judged by what is above them there, not by what is above
+    /// the place they do not get to.
+    pub(super) fn staying(&self, draft: &Draft<'_>, found: &State, wanted: &State) -> Option<State> {
+        if wanted.key.kind != Kind::User {
+            return self.shut_off(found, wanted);
+        }
+        let enabled = !wanted.suspended && !wanted.retired && !self.over(wanted) && !draft.closed_here;
+        self.shut_off(found, &State { enabled, ..wanted.clone() })
     }
 
     /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not.
