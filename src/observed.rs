@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::model::{Body, Field, Key, Kind, Namespace, RemoteId, RoleTable, State, Version};
+use crate::model::{Body, Field, Key, Kind, Name, Namespace, RemoteId, RoleTable, State, Version};
 
 /// One managed object as the directory holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +109,19 @@ impl Observed {
     /// The managed object with a key.
     pub fn get(&self, key: &Key) -> Option<&Live> {
         self.ours.binary_search_by(|live| live.state.key.cmp(key)).ok().map(|row| &self.ours[row])
+    }
+
+    /// The roles that belong to other owners.
+    pub fn roles_of_others(&self, owner: &Name) -> RoleTable {
+        let mut table = RoleTable::default();
+        for Live { state, .. } in self.ours.iter().take_while(|live| live.state.key.kind == Kind::Role) {
+            if let Body::Role(role) = &state.body
+                && state.owner.as_ref() != Some(owner)
+            {
+                table.insert(state.key.namespace.clone(), state.key.name.clone(), role.clone());
+            }
+        }
+        table
     }
 
     /// The roles in force: the built-in ones and those the directory holds.

@@ -75,7 +75,11 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         };
         Some((region, state.place.clone()))
     };
-    let roles = desired::roles(desired, project, Some(&Known { roles: observed.roles(), region: &region }));
+    let roles = desired::roles(
+        desired,
+        project,
+        Some(&Known { roles: observed.roles(), others: observed.roles_of_others(&project.owner), region: &region }),
+    );
     let policy = Policy {
         owner: project.owner.clone(),
         now: *now,

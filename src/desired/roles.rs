@@ -19,6 +19,8 @@ use crate::{
 pub struct Known<'a> {
     /// The roles as last applied.
     pub roles: RoleTable,
+    /// Those of them that belong to other owners: they stay in force whatever is declared here.
+    pub others: RoleTable,
     /// The region of a company or customer the directory holds, and what that stands under.
     pub region: &'a Regions<'a>,
 }
@@ -43,10 +45,27 @@ pub struct Roles {
 /// warning: only a plan can know.
 pub fn roles(desired: &Desired, project: &Project, known: Option<&Known<'_>>) -> Roles {
     let last = known.map_or_else(RoleTable::built_in, |known| known.roles.clone());
-    let mut found = Roles { table: table(desired, &last), last, broken: BTreeSet::new(), problems: Vec::new() };
+    let nobody = RoleTable::default();
+    let others = known.map_or(&nobody, |known| &known.others);
     let certain = desired.whole() || known.is_some();
-    judge_roles(desired, certain, &mut found);
-    judge_holders(desired, certain, &mut found);
+    // A broken role takes others with it: what appoints it, and who would fit only what it was to become.
+    let (mut rejected, mut errors) = (BTreeSet::new(), Vec::new());
+    let mut found = loop {
+        let table = table(desired, &last, others, &rejected);
+        let mut found = Roles { table, last: last.clone(), broken: rejected.clone(), problems: Vec::new() };
+        judge_roles(desired, certain, &mut found);
+        if found.broken.len() == rejected.len() {
+            judge_holders(desired, certain, &mut found);
+        }
+        let roles: BTreeSet<Key> = found.broken.iter().filter(|key| key.kind == Kind::Role).cloned().collect();
+        if roles.len() == rejected.len() {
+            break found;
+        }
+        let new = |problem: &Problem| problem.key.as_ref().is_some_and(|key| roles.contains(key) && !rejected.contains(key));
+        errors.extend(found.problems.into_iter().filter(new));
+        rejected = roles;
+    };
+    found.problems.splice(0..0, errors);
     judge_phones(desired, project, known, &mut found);
     if !certain {
         let elsewhere = desired.entries.iter().filter_map(|entry| Some((entry, entry.state()?.above()?)));
@@ -60,10 +79,17 @@ pub fn roles(desired: &Desired, project: &Project, known: Option<&Known<'_>>) ->
 
 /// Built-in roles, those the directory holds (in a part: what is not declared stays), and the declared ones; a broken one
 /// in its last applied form.
-fn table(desired: &Desired, last: &RoleTable) -> RoleTable {
+fn table(desired: &Desired, last: &RoleTable, others: &RoleTable, rejected: &BTreeSet<Key>) -> RoleTable {
     let mut table = if desired.whole() { RoleTable::built_in() } else { last.clone() };
+    for (namespace, name, role) in others.iter() {
+        table.insert(namespace.clone(), name.clone(), role.clone());
+    }
     for entry in desired.of(Kind::Role) {
-        let declared = entry.state().and_then(|state| role_of(state));
+        let Key { kind: _, namespace, name } = &entry.key;
+        if others.exact(namespace, name).is_some() {
+            continue;
+        }
+        let declared = entry.state().and_then(|state| role_of(state)).filter(|_| !rejected.contains(&entry.key));
         if let Some(role) = declared.or_else(|| last.exact(&entry.key.namespace, &entry.key.name)) {
             table.insert(entry.key.namespace.clone(), entry.key.name.clone(), role.clone());
         }
@@ -86,6 +112,9 @@ fn soften(mut problem: Problem, what: &str) -> Problem {
 
 fn judge_roles(desired: &Desired, certain: bool, found: &mut Roles) {
     for entry in desired.of(Kind::Role) {
+        if found.broken.contains(&entry.key) {
+            continue; // it has been told already
+        }
         let Some(role) = entry.state().and_then(role_of) else { continue };
         let Key { kind: _, namespace, name } = &entry.key;
         if !namespace.is_global() && found.table.exact(&model::Namespace::GLOBAL, name).is_some() {
@@ -116,13 +145,6 @@ fn judge_roles(desired: &Desired, certain: bool, found: &mut Roles) {
                 found.broken.insert(entry.key.clone());
             }
             found.problems.push(if certain { problem } else { soften(problem, "may be appointed by a role outside this part") });
-        }
-    }
-    for key in &found.broken {
-        // A broken edit leaves the last applied form in force; a broken new role never was.
-        match found.last.exact(&key.namespace, &key.name) {
-            Some(role) => found.table.insert(key.namespace.clone(), key.name.clone(), role.clone()),
-            None => found.table.remove(&key.namespace, &key.name),
         }
     }
 }
@@ -184,9 +206,6 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
             .of(&key);
         for holder in holders.iter().take(3) {
             problem = problem.related(holder.origin, Place::path("spec.role"), format!("`{}` holds it", holder.key));
-        }
-        if let Some(last) = found.last.exact(&key.namespace, &key.name) {
-            found.table.insert(key.namespace.clone(), key.name.clone(), last.clone());
         }
         found.broken.insert(key);
         found.problems.push(problem);

@@ -12,7 +12,7 @@ use crate::{
 /// rules made of it, so their order does not matter.
 pub(super) fn judge(desired: &mut Desired, project: &Project, problems: &mut Vec<Problem>) {
     let rules: &[fn(&Desired, &Project) -> Vec<Finding>] =
-        &[usernames, emails, titles, regions, references, cycles, parents, moves];
+        &[usernames, emails, titles, adoptions, regions, references, cycles, parents, moves];
     let findings: Vec<Finding> = rules.iter().flat_map(|rule| rule(desired, project)).collect();
     for Finding { spoils, problem } in findings {
         for row in spoils {
@@ -36,7 +36,7 @@ fn states(desired: &Desired) -> impl Iterator<Item = (usize, &Entry, &State)> {
 /// meant nobody can say.
 fn claims<'a, V: std::hash::Hash + Eq>(
     claimants: impl Iterator<Item = (usize, &'a Entry, V)>,
-    path: &str,
+    place: &Place,
     what: impl Fn(&V) -> String,
 ) -> Vec<Finding> {
     let claimants: Vec<_> = claimants.collect();
@@ -50,8 +50,8 @@ fn claims<'a, V: std::hash::Hash + Eq>(
         let (other_row, other, _) = &claimants[holder];
         // The sentence belongs to the document that comes later in the files, whatever the keys.
         let (early, late) = if entry.origin < other.origin { (entry, other) } else { (other, entry) };
-        let problem = Problem::error(Code::DuplicateClaim, late.origin, Place::path(path), what(value))
-            .related(early.origin, Place::path(path), format!("also claimed by `{}` here", early.key))
+        let problem = Problem::error(Code::DuplicateClaim, late.origin, place.clone(), what(value))
+            .related(early.origin, place.clone(), format!("also claimed by `{}` here", early.key))
             .of(&late.key);
         findings.push(Finding { spoils: vec![*row, *other_row], problem: Some(problem) });
     }
@@ -60,12 +60,12 @@ fn claims<'a, V: std::hash::Hash + Eq>(
 
 fn usernames(desired: &Desired, _: &Project) -> Vec<Finding> {
     let claimants = states(desired).filter_map(|(row, entry, state)| Some((row, entry, state.body.user()?.username.as_str())));
-    claims(claimants, "spec.username", |value| format!("the username `{value}` is claimed twice"))
+    claims(claimants, &Place::path("spec.username"), |value| format!("the username `{value}` is claimed twice"))
 }
 
 fn emails(desired: &Desired, _: &Project) -> Vec<Finding> {
     let claimants = states(desired).filter_map(|(row, entry, state)| Some((row, entry, state.body.user()?.email.as_str())));
-    claims(claimants, "spec.email", |value| format!("the e-mail `{value}` is claimed twice"))
+    claims(claimants, &Place::path("spec.email"), |value| format!("the e-mail `{value}` is claimed twice"))
 }
 
 fn titles(desired: &Desired, _: &Project) -> Vec<Finding> {
@@ -75,7 +75,14 @@ fn titles(desired: &Desired, _: &Project) -> Vec<Finding> {
         }
         Body::Role(_) | Body::Company(_) | Body::User(_) => None,
     });
-    claims(claimants, "spec.displayName", |value| format!("two customers of one company are called `{}`", value.2))
+    claims(claimants, &Place::path("spec.displayName"), |value| format!("two customers of one company are called `{}`", value.2))
+}
+
+/// One account is taken over by one document.
+fn adoptions(desired: &Desired, _: &Project) -> Vec<Finding> {
+    let claimants = states(desired).filter_map(|(row, entry, _)| Some((row, entry, (entry.key.kind, entry.adopt.as_ref()?))));
+    let place = Place::annotation(crate::manifest::ADOPT);
+    claims(claimants, &place, |value| format!("the account `{}` is adopted twice", value.1.0))
 }
 
 fn regions(desired: &Desired, project: &Project) -> Vec<Finding> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::redundant_closure_for_method_calls, reason = "one closure for every type, so that the lines below read alike")]
 
+use std::fmt::Write as _;
+
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
@@ -272,7 +274,8 @@ fn scalar(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             // What YAML 1.2.2 §5.1 does not call printable.
             c if c.is_control() || matches!(u32::from(c), 0xfff0..=0xffff) || u32::from(c) & 0xfffe == 0xfffe => {
-                out.push_str(&format!("\\U{:08X}", u32::from(c)));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\U{:08X}", u32::from(c));
             }
             c => out.push(c),
         }

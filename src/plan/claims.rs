@@ -78,7 +78,7 @@ impl Board<'_> {
     pub(super) fn give_up(&mut self, row: usize, held: Held) {
         let draft = &self.drafts[row];
         let off = match (draft.found.state(), draft.state()) {
-            (Some(found), Some(wanted)) => self.shut_off(found, wanted),
+            (Some(found), Some(wanted)) => self.staying(draft, found, wanted),
             _ => None,
         };
         let draft = &mut self.drafts[row];

@@ -41,6 +41,11 @@ fn to(state: State, reason: Reason) -> Outcome {
 impl Board<'_> {
     /// Decides one row.
     pub(super) fn decide(&mut self, row: usize, closed: &Closed) {
+        if !matches!(self.drafts[row].after, After::Same) {
+            return; // a re-keying that did not come about has left here what never waits
+        }
+        let here = self.drafts[row].found.state().filter(|found| found.key.kind == Kind::User).and_then(|found| self.above(found));
+        self.drafts[row].closed_here = closed.by(here.as_ref()).is_some();
         let Outcome { after, reason, held } = self.outcome(row, closed);
         let draft = &mut self.drafts[row];
         (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
@@ -105,9 +110,10 @@ impl Board<'_> {
         match self.impossible(row, &wanted) {
             None => to(wanted, reason),
             Some(held) => {
-                let off = found.and_then(|found| self.shut_off(found, &wanted));
+                let off = found.and_then(|found| self.staying(draft, found, &wanted));
                 let after = off.map_or(After::Same, |state| After::To(Box::new(state)));
-                Outcome { after, reason: Reason::ShuttingOff, held: Some(held) }
+                let reason = if reason == Reason::Expired { reason } else { Reason::ShuttingOff };
+                Outcome { after, reason, held: Some(held) }
             }
         }
     }
@@ -146,11 +152,25 @@ impl Board<'_> {
             }
         } else if !found.enabled && wanted.enabled && live.left_enabled {
             Reason::DisabledOutside
-        } else if !found.enabled && wanted.enabled && found.suspended == wanted.suspended {
+        } else if !found.enabled && wanted.enabled && found.suspended == wanted.suspended && !self.over(found) {
             wanted.above().map_or(Reason::Declared, Reason::Above)
         } else {
             Reason::Declared
         }
+    }
+
+    /// Whether its `expires` is over.
+    fn over(&self, state: &State) -> bool {
+        state.body.user().and_then(|user| user.expires).is_some_and(|at| at <= self.input.policy.now)
+    }
+
+    /// A directory that cannot shut off says so: an action of security weight is never dropped silently.
+    fn off(&self, found: &State, to: State, reason: Reason) -> Outcome {
+        if found.enabled && !self.input.capabilities.disable {
+            let message = format!("this directory cannot keep or change `{}`", Field::Enabled.name());
+            return Outcome { held: Some(Held { hold: Hold::Unsupported(Field::Enabled), message }), ..SETTLED };
+        }
+        self::to(to, reason)
     }
 
     fn undeclared(&self, draft: &Draft<'_>, closed: &Closed) -> Outcome {
@@ -161,7 +181,9 @@ impl Board<'_> {
             return SETTLED;
         }
         let due = live.retired_at.is_some_and(|at| at + policy.retention <= policy.now);
-        if found.retired && (policy.purge.keys.contains(draft.key) || policy.purge.due && due) {
+        // What cannot be read, or stands outside a part, may be what declares it again.
+        let due = due && policy.purge.due && self.input.desired.whole() && self.input.desired.unreadable == 0;
+        if found.retired && (due || policy.purge.keys.contains(draft.key)) {
             return Outcome { after: After::Gone, reason: Reason::Purged, held: None };
         }
         let followed = || self.follow(draft, closed).unwrap_or(SETTLED);
@@ -174,7 +196,7 @@ impl Board<'_> {
         }
         let reason = Reason::NotDeclared;
         match found.deletion {
-            Deletion::Disable => to(State { enabled: false, retired: true, ..found.clone() }, reason),
+            Deletion::Disable => self.off(found, State { enabled: false, retired: true, ..found.clone() }, reason),
             Deletion::Retain => to(State { owner: None, ..found.clone() }, reason),
             Deletion::Delete => Outcome { after: After::Gone, reason, held: None },
         }
@@ -185,14 +207,13 @@ impl Board<'_> {
     fn follow(&self, draft: &Draft<'_>, closed: &Closed) -> Option<Outcome> {
         let Found::Live(live) = &draft.found else { return None };
         let found = &live.state;
-        let user = found.body.user()?;
+        found.body.user()?;
         let above = self.above(found)?;
         let by = closed.by(Some(&above));
         if found.enabled && by.is_some() {
-            return Some(to(State { enabled: false, ..found.clone() }, Reason::Above(by?.clone())));
+            return Some(self.off(found, State { enabled: false, ..found.clone() }, Reason::Above(by?.clone())));
         }
-        let expired = user.expires.is_some_and(|at| at <= self.input.policy.now);
-        let only_above = !found.enabled && !live.left_enabled && !found.suspended && !found.retired && !expired;
+        let only_above = !found.enabled && !live.left_enabled && !found.suspended && !found.retired && !self.over(found);
         (only_above && by.is_none()).then(|| to(State { enabled: true, ..found.clone() }, Reason::Above(above)))
     }
 
@@ -312,10 +333,20 @@ impl Board<'_> {
         None
     }
 
+    /// What never waits of a change that is held: whoever stays is judged by what is above them there, not by what is above
+    /// the place they do not get to.
+    pub(super) fn staying(&self, draft: &Draft<'_>, found: &State, wanted: &State) -> Option<State> {
+        if wanted.key.kind != Kind::User {
+            return self.shut_off(found, wanted);
+        }
+        let enabled = !wanted.suspended && !wanted.retired && !self.over(wanted) && !draft.closed_here;
+        self.shut_off(found, &State { enabled, ..wanted.clone() })
+    }
+
     /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not.
     pub(super) fn shut_off(&self, found: &State, wanted: &State) -> Option<State> {
         let mut state = found.clone();
-        if found.enabled && !wanted.enabled {
+        if found.enabled && !wanted.enabled && self.input.capabilities.disable {
             state.enabled = false;
             state.suspended |= wanted.suspended;
         }

@@ -52,6 +52,14 @@ impl Board<'_> {
         if !self.rows(Kind::Company).chain(self.rows(Kind::Customer)).any(|row| self.leaves(row)) {
             return;
         }
+        while self.block_inhabited() {
+            self.hold_waiting(); // what does not move to another namespace is not there for those who follow
+        }
+    }
+
+    /// Holds whatever cannot go; whether something stays that others expected elsewhere.
+    fn block_inhabited(&mut self) -> bool {
+        let mut stays = false;
         let mut remaining = self.remaining();
         let mut companies = top_first(self, Kind::Company);
         companies.reverse(); // deepest first: a company that stays keeps the one above it
@@ -69,6 +77,7 @@ impl Board<'_> {
                 continue;
             }
             let held = inside.held(what);
+            stays |= self.changes_namespace(row);
             self.block(row, held);
             let key = self.drafts[row].key.clone();
             if let Some(above) = self.drafts[row].found.state().and_then(|state| self.above(state)) {
@@ -76,6 +85,7 @@ impl Board<'_> {
                 [anyone, managed].into_iter().for_each(|it| it.add(|| key.to_string()));
             }
         }
+        stays
     }
 
     /// Whether it is about to be deleted or released, or to move to a namespace into which its people must follow.

@@ -14,7 +14,7 @@ use super::{
     claims::{Claim, claims},
     types::{Action, Change, Plan},
 };
-use crate::model::{Body, Email, Field, FieldChange, FieldValue, Key, Kind, Line, RemoteId, State, Username};
+use crate::model::{Body, Email, Field, FieldChange, FieldValue, Key, Kind, Line, Place, RemoteId, State, Username};
 
 /// Something to carry out: a change, or the part of one that comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Plan {
     /// The changes in the order of execution.
     pub fn stages(&self) -> Vec<Stage> {
         let changes: Vec<&Change> = self.changes().collect();
-        let needs = Needs::new(&changes);
+        let needs = Needs::new(&changes, &self.after);
         let (mut first, mut parked) = (Stage::new(), Stage::new());
         let mut phases: BTreeMap<Phase, Vec<Step>> = BTreeMap::new();
         for change in &changes {
@@ -88,6 +88,22 @@ fn moves(before: &State, change: &Change) -> bool {
     }
 }
 
+/// A privilege given up, where the lesser role fits the place that somebody is still in. A loss that neither shuts off,
+/// releases nor re-keys is that of a privilege.
+fn stepped_down(change: &Change, before: &State, to: &State) -> Option<State> {
+    let fits = match (&before.place, &to.place) {
+        (Some(Place::Company(_)), Some(Place::Company(_))) | (Some(Place::Customer(_)), Some(Place::Customer(_))) => true,
+        _ => false,
+    };
+    let lost = change.loss > 0 && to.enabled && to.owner.is_some() && before.key == to.key;
+    let role = &to.body.user().filter(|_| fits && lost)?.role;
+    let mut state = before.clone();
+    if let Body::User(user) = &mut state.body {
+        user.role = role.clone();
+    }
+    (state != *before).then_some(state)
+}
+
 /// Takes the shutting off out of a change that does more: first that, then the rest.
 fn split(change: &Change) -> (Option<Change>, Change) {
     let to = change.before.as_deref().filter(|before| before.enabled && change.key.kind != Kind::Role).and_then(|before| {
@@ -97,6 +113,7 @@ fn split(change: &Change) -> (Option<Change>, Change) {
             Action::Update { fields: _, to } if !to.enabled && to.owner.is_some() && phase(change) != Phase::ShutOff => {
                 Some(State { suspended: to.suspended, ..off })
             }
+            Action::Update { fields: _, to } if phase(change) != Phase::ShutOff => stepped_down(change, before, to),
             Action::Create(_) | Action::Update { .. } => None,
         }
     });
@@ -129,11 +146,13 @@ struct Needs<'a> {
     giving: HashMap<Claim, &'a Key>,
     /// Who stands under something now and leaves it, or leaves altogether.
     leaving: HashMap<Key, Vec<&'a Key>>,
+    /// Companies that move, and which of those above them moves first.
+    after: &'a BTreeMap<Key, Key>,
 }
 
 impl<'a> Needs<'a> {
-    fn new(changes: &[&'a Change]) -> Self {
-        let mut this = Self { arriving: HashSet::new(), giving: HashMap::new(), leaving: HashMap::new() };
+    fn new(changes: &[&'a Change], after: &'a BTreeMap<Key, Key>) -> Self {
+        let mut this = Self { arriving: HashSet::new(), giving: HashMap::new(), leaving: HashMap::new(), after };
         let removing = changes.iter().any(|change| matches!(phase(change), Phase::Leave(_)));
         for change in changes {
             let to = match &change.action {
@@ -169,6 +188,7 @@ impl<'a> Needs<'a> {
         let mut needs = Vec::new();
         let before = change.before.as_deref();
         needs.extend(to.above().filter(|above| self.arriving.contains(above)));
+        needs.extend(self.after.get(&change.key).cloned());
         if let Body::User(user) = &to.body {
             let own = to.key.sibling(Kind::Role, user.role.clone());
             let global = Key { namespace: crate::model::Namespace::GLOBAL, ..own.clone() };

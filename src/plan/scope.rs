@@ -18,7 +18,12 @@ impl Board<'_> {
             self.settle_rekeying(row);
         }
         self.outside = inside.iter().map(|inside| !inside).collect();
-        // What was about to be there no longer is: whoever needs it waits for the pass that brings it.
+        self.hold_waiting();
+    }
+
+    /// What was about to be there no longer is: whoever needs it waits for the pass that brings it, and whoever needs the
+    /// name that those keep waits as well.
+    pub(super) fn hold_waiting(&mut self) {
         for kind in Kind::ALL {
             for row in super::tree::top_first(self, kind) {
                 let held = match (&self.drafts[row].after, self.drafts[row].entry.and_then(|entry| entry.state())) {
@@ -29,6 +34,7 @@ impl Board<'_> {
                     self.give_up(row, held);
                 }
             }
+            self.settle_claims(kind);
         }
     }
 

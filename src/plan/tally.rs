@@ -9,7 +9,7 @@ use super::{
     types::{Action, Change, CredentialAction, Decision, LastHolder, Plan, Reason, Tally},
 };
 use crate::{
-    model::{Body, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
+    model::{Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
     observed::CredentialMark,
 };
 
@@ -19,14 +19,15 @@ impl Board<'_> {
     /// costs one for each holder.
     pub(super) fn loss(&self, row: usize) -> u64 {
         let draft = &self.drafts[row];
-        let Some(found) = draft.found.state() else { return 0 };
+        let demoted = self.demoted(row).count() as u64;
+        let Some(found) = draft.found.state() else { return demoted };
         let after = match &draft.after {
             After::Same => return 0,
-            After::Gone => return 1,
+            After::Gone => return demoted.max(1),
             After::To(after) => after,
         };
-        if let (Body::Role(before), Body::Role(role)) = (&found.body, &after.body) {
-            return if before.privileged && !role.privileged { self.holders_of(&found.key).count() as u64 } else { 0 };
+        if found.key.kind == Kind::Role {
+            return demoted.max(u64::from(found.key.namespace != after.key.namespace));
         }
         // A date that lay ahead when it was applied was agreed on then.
         let agreed = draft.reason == Reason::Expired && expires(found) == expires(after);
@@ -34,6 +35,20 @@ impl Board<'_> {
         let released = found.owner.is_some() && after.owner.is_none();
         let left = found.key.namespace != after.key.namespace;
         u64::from(disabled || released || left || self.privileged(found) && !self.stays_privileged(after))
+    }
+
+    /// Rows of the users from whom a role that changes takes the privilege. A document may take the place of a built-in
+    /// role, and a built-in role that of a document.
+    fn demoted(&self, row: usize) -> impl Iterator<Item = usize> {
+        let draft = &self.drafts[row];
+        let found = draft.found.state().map_or(draft.key, |found| &found.key);
+        let now = if matches!(draft.after, After::Gone) { found } else { draft.key };
+        let (last, table) = (&self.input.roles.last, &self.input.roles.table);
+        let demotes = found.kind == Kind::Role
+            && !matches!(draft.after, After::Same)
+            && last.exact(&found.namespace, &found.name).is_some_and(|role| role.privileged)
+            && !table.get(&now.namespace, &now.name).is_some_and(|role| role.privileged);
+        demotes.then(|| self.holders_of(found)).into_iter().flatten()
     }
 
     fn privileged(&self, state: &State) -> bool {
@@ -75,7 +90,7 @@ impl Board<'_> {
                 continue;
             }
             if loss > 0 {
-                self.count_loss(draft, loss, &mut tally.losses);
+                self.count_loss(row, loss, &mut tally.losses);
             }
             decisions.push(Decision { key: draft.key.clone(), change, held, origin: draft.entry.map(|entry| entry.origin) });
         }
@@ -85,6 +100,7 @@ impl Board<'_> {
             owner: self.input.policy.owner.clone(),
             extent: self.input.desired.extent.clone(),
             last_root: self.input.observed.applied.root.clone(),
+            after: self.moving_above(),
             decisions,
             tally,
         }
@@ -101,7 +117,12 @@ impl Board<'_> {
             (None, After::Same | After::Gone) => return None,
             (None, After::To(to)) => Action::Create(to.clone()),
             (Some(_), After::Gone) => Action::Delete,
-            (Some(before), After::To(to)) => Action::Update { fields: before.changes(to), to: to.clone() },
+            (Some(before), After::To(to)) => {
+                // One that nobody declares wants to be where it is, whatever that is called from now on.
+                let place = self.above(to).and_then(|key| crate::model::Place::under(&key));
+                let to = Box::new(State { place, ..to.as_ref().clone() });
+                Action::Update { fields: before.changes(&to), to }
+            }
             (Some(_), After::Same) if credential.is_none() => return None,
             (Some(before), After::Same) => Action::Update { fields: Vec::new(), to: before.clone() },
         };
@@ -137,6 +158,22 @@ impl Board<'_> {
         Some(CredentialAction { credential: credential.clone(), mark })
     }
 
+    fn moves(&self, row: usize) -> bool {
+        let draft = &self.drafts[row];
+        let above = |state: Option<&State>| state.and_then(|state| self.above(state));
+        matches!(draft.after, After::To(_)) && draft.found.state().is_some() && above(draft.found.state()) != above(draft.state())
+    }
+
+    /// Companies that move, each with the nearest above it in the wanted tree that moves as well.
+    fn moving_above(&self) -> BTreeMap<Key, Key> {
+        let companies = self.rows(Kind::Company);
+        let up = |row: usize| self.drafts[row].state().and_then(|state| self.above(state)).and_then(|key| self.row(&key));
+        let nearest =
+            |row: usize| std::iter::successors(up(row), |row| up(*row)).take(companies.len()).find(|row| self.moves(*row));
+        let moving = companies.clone().filter(|row| self.moves(*row));
+        moving.filter_map(|row| Some((self.drafts[row].key.clone(), self.drafts[nearest(row)?].key.clone()))).collect()
+    }
+
     fn counts(&self) -> Tally {
         let input = self.input;
         let mut tally = Tally {
@@ -160,13 +197,13 @@ impl Board<'_> {
         tally
     }
 
-    fn count_loss(&self, draft: &Draft<'_>, loss: u64, losses: &mut BTreeMap<Namespace, u64>) {
-        let Some(found) = draft.found.state() else { return };
-        if found.key.kind == Kind::Role && !matches!(draft.after, After::Gone) {
-            for holder in self.holders_of(&found.key) {
+    fn count_loss(&self, row: usize, loss: u64, losses: &mut BTreeMap<Namespace, u64>) {
+        let mut holders = self.demoted(row).peekable();
+        if holders.peek().is_some() {
+            for holder in holders {
                 *losses.entry(self.drafts[holder].key.namespace.clone()).or_default() += 1;
             }
-        } else {
+        } else if let Some(found) = self.drafts[row].found.state() {
             *losses.entry(found.key.namespace.clone()).or_default() += loss;
         }
     }

@@ -317,6 +317,9 @@ pub struct Plan {
     pub last_root: Option<String>,
     /// What is not settled, sorted by key, each key once.
     pub decisions: Vec<Decision>,
+    /// Companies that move, each with the nearest above it that moves as well: that one goes first, so that an edge turned
+    /// round never makes a cycle.
+    pub after: BTreeMap<Key, Key>,
     /// What it counts.
     pub tally: Tally,
 }

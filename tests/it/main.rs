@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod conformance;
+mod core;
 mod crds;
 mod examples;
 mod hostile;

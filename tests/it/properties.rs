@@ -159,7 +159,11 @@ fn judge(org: &Org, project: &Project) -> Desired {
 
 fn decide(desired: &Desired, project: &Project, directory: &Memory, observed: &Observed, scope: &Scope) -> Plan {
     let region = |_: &Key| None;
-    let roles = desired::roles(desired, project, Some(&Known { roles: observed.roles(), region: &region }));
+    let roles = desired::roles(
+        desired,
+        project,
+        Some(&Known { roles: observed.roles(), others: observed.roles_of_others(&project.owner), region: &region }),
+    );
     let policy = Policy {
         owner: project.owner.clone(),
         now: directory.now(),

@@ -210,8 +210,8 @@ fn document() -> impl Strategy<Value = (Key, Declared)> {
     )
 }
 
-fn read(text: String) -> (Key, Declared) {
-    let loaded = load(&[Input::Stdin(text.clone())], &Limits { threads: Some(1), ..Limits::default() });
+fn read(text: &str) -> (Key, Declared) {
+    let loaded = load(&[Input::Stdin(text.to_owned())], &Limits { threads: Some(1), ..Limits::default() });
     assert!(loaded.problems.is_empty(), "{text}\n{:#?}", loaded.problems);
     let document = loaded.documents.into_iter().next().unwrap();
     let Form::Sound(declared) = document.form else { panic!("{text}") };
@@ -224,15 +224,15 @@ proptest! {
     fn what_is_written_reads_back((key, declared) in document()) {
         let text = write_document(&key, &declared, Deletion::Disable);
         let wanted = Declared { deletion: declared.deletion.filter(|it| *it != Deletion::Disable), ..declared.clone() };
-        prop_assert_eq!(read(text), (key.clone(), wanted.clone()));
+        prop_assert_eq!(read(&text), (key.clone(), wanted.clone()));
         let json = document_json(&key, &declared, Deletion::Disable);
-        prop_assert_eq!(read(json.to_string()), (key, wanted));
+        prop_assert_eq!(read(&json.to_string()), (key, wanted));
     }
 }
 
 #[test]
 fn a_document_reads_well() {
     let text = "apiVersion: tenantry.dev/v1alpha1\nkind: User\nmetadata:\n  name: mara-lindqvist\n  namespace: nordlicht\nspec:\n  username: mara.lindqvist\n  email: mara@nordlicht.example\n  displayName: Mara Lindqvist\n  phone: \"+4915112345678\"\n  company: nordlicht-service\n  role: operations-engineer\n  expires: \"2027-06-30\"\n  enabled: false\n";
-    let (key, declared) = read(text.to_owned());
+    let (key, declared) = read(text);
     assert_eq!(write_document(&key, &declared, Deletion::Disable), text);
 }

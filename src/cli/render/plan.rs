@@ -48,7 +48,7 @@ pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) ->
 
 /// Where it goes, who acts, and what else is there.
 fn header(plan: &Plan, actor: Option<&str>) -> String {
-    let Plan { directory, owner, extent, last_root: _, decisions: _, tally } = plan;
+    let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
     let mut out = String::new();
     match extent {
         Extent::Part => {

@@ -1,5 +1,7 @@
 //! A tree against the schema of its kind: every problem at once, and a repaired value for the rules beyond the schema.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 
@@ -83,10 +85,11 @@ impl Checker<'_> {
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let other = schema.get("additionalProperties").filter(|it| it.is_object());
         let mut out = Map::new();
-        for (row, (key, value)) in entries.iter().enumerate() {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for (key, value) in entries {
+            let before = key.text().map_or(0, |name| *seen.entry(name).and_modify(|it| *it += 1).or_insert(0));
             let Some(name) = self.key(key) else { continue };
             self.path.push(Step::Key(SmolStr::new(&name)));
-            let before = entries[..row].iter().filter(|(key, _)| key.text() == Some(&name)).count();
             if before > 0 {
                 let place = Place::Key(self.path.clone(), before);
                 let related = Some(Place::Key(self.path.clone(), 0));

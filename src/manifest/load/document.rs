@@ -20,6 +20,9 @@ use crate::{
     model::{Key, Kind, Name, Namespace, visible},
 };
 
+/// How many problems of one document are told.
+const PROBLEMS: usize = 200;
+
 /// What one document turned out to be.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -208,6 +211,12 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
         Found::Ours(lowered) if out.is_empty() => agree(lowered, text, json, origin, &mut out),
         found => found,
     };
+    if out.len() > PROBLEMS {
+        let more = format!("{} more problems in this document", out.len() - PROBLEMS);
+        out.truncate(PROBLEMS);
+        let key = out.first().and_then(|it| it.key.clone());
+        out.push(Problem { key, ..Problem::error(Code::TooMuch, origin, Place::path(""), more) });
+    }
     let errors = out.iter().any(|it| it.severity == crate::manifest::Severity::Error);
     problems.append(&mut out);
     match found {
