@@ -217,7 +217,8 @@ fn bare_insert(folder: &Path) -> Run {
         let rows = statement.query_map([], |row| row.get(0)).expect("rows");
         rows.collect::<Result<_, _>>().expect("texts")
     };
-    let tables = texts("SELECT sql FROM sqlite_schema WHERE tbl_name = 'objects' AND sql IS NOT NULL ORDER BY type DESC, name").join(";");
+    let tables =
+        texts("SELECT sql FROM sqlite_schema WHERE tbl_name = 'objects' AND sql IS NOT NULL ORDER BY type DESC, name").join(";");
     let mut select = source.prepare("SELECT * FROM objects ORDER BY row").expect("SQL");
     let columns = select.column_count();
     let rows = select.query_map([], |row| (0..columns).map(|column| row.get(column)).collect::<Result<Vec<Value>, _>>());

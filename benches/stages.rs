@@ -63,7 +63,11 @@ impl Stage {
 
     fn loaded(&self) -> Loaded {
         let loaded = load(&[Input::Folder(self.organisation.tenants.clone())], &Limits::default());
-        assert!(loaded.problems.is_empty() && loaded.documents.len() == self.organisation.documents, "{:?}", loaded.problems.first());
+        assert!(
+            loaded.problems.is_empty() && loaded.documents.len() == self.organisation.documents,
+            "{:?}",
+            loaded.problems.first()
+        );
         loaded
     }
 

@@ -20,10 +20,21 @@ const CUSTOMERS: usize = 2;
 /// Documents in a file.
 const FILE: usize = 1_000;
 
-const FIRST: [&str; 12] =
-    ["Mara", "Jonas", "Pia", "Timo", "Freja", "Nils", "Amit", "Yuki", "Ines", "Olav", "Chloe", "Mateo"];
+const FIRST: [&str; 12] = ["Mara", "Jonas", "Pia", "Timo", "Freja", "Nils", "Amit", "Yuki", "Ines", "Olav", "Chloe", "Mateo"];
 const LAST: [&str; 14] = [
-    "Lindqvist", "Weber", "Sand", "Krause", "Dahl", "Ek", "Sharma", "Tanaka", "Holm", "Berge", "Martin", "Silva", "Novak",
+    "Lindqvist",
+    "Weber",
+    "Sand",
+    "Krause",
+    "Dahl",
+    "Ek",
+    "Sharma",
+    "Tanaka",
+    "Holm",
+    "Berge",
+    "Martin",
+    "Silva",
+    "Novak",
     "Fischer",
 ];
 const REGIONS: [&str; 3] = ["europe", "north-america", "asia-pacific"];
