@@ -91,10 +91,10 @@ fn moves(before: &State, change: &Change) -> bool {
 /// A privilege given up, where the lesser role fits the place that somebody is still in. A loss that neither shuts off,
 /// releases nor re-keys is that of a privilege.
 fn stepped_down(change: &Change, before: &State, to: &State) -> Option<State> {
-    let fits = match (&before.place, &to.place) {
-        (Some(Place::Company(_)), Some(Place::Company(_))) | (Some(Place::Customer(_)), Some(Place::Customer(_))) => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (&before.place, &to.place),
+        (Some(Place::Company(_)), Some(Place::Company(_))) | (Some(Place::Customer(_)), Some(Place::Customer(_)))
+    );
     let lost = change.loss > 0 && to.enabled && to.owner.is_some() && before.key == to.key;
     let role = &to.body.user().filter(|_| fits && lost)?.role;
     let mut state = before.clone();
