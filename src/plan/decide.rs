@@ -22,7 +22,7 @@ use super::{
 use crate::{
     desired::{Entry, Wanted, salvage},
     manifest::Salvage,
-    model::{Body, Deletion, Field, FieldChange, FieldValue, Key, Kind, Place, State},
+    model::{Body, CompanyType, Deletion, Field, FieldChange, FieldValue, Key, Kind, Place, State},
 };
 
 /// What came out for one key.
@@ -251,7 +251,20 @@ impl Board<'_> {
     /// Why a wanted state cannot be reached now, if so.
     fn impossible(&self, row: usize, wanted: &State) -> Option<Held> {
         let draft = &self.drafts[row];
-        self.unsupported(draft, wanted).or_else(|| self.emptying(draft, wanted)).or_else(|| self.waiting(row, wanted))
+        self.misplaced(wanted).or_else(|| self.unsupported(draft, wanted)).or_else(|| self.emptying(draft, wanted)).or_else(|| self.waiting(row, wanted))
+    }
+
+    /// A distributor under an installer that only the directory knows: where both are declared, the documents are judged
+    /// together.
+    fn misplaced(&self, wanted: &State) -> Option<Held> {
+        let company_type = |state: &State| match &state.body {
+            Body::Company(company) => company.company_type,
+            Body::Role(_) | Body::Customer(_) | Body::User(_) => None,
+        };
+        let above = wanted.above().filter(|_| company_type(wanted) == Some(CompanyType::Distributor))?;
+        let parent = self.drafts[self.row(&above)?].state()?;
+        let message = || format!("a distributor cannot stand under the installer `{above}`");
+        (company_type(parent) == Some(CompanyType::Installer)).then(|| Held { hold: Hold::Invalid, message: message() })
     }
 
     fn unsupported(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {

@@ -204,3 +204,11 @@ fn names_swap_between_re_keyed_accounts() {
     let world = World::holding("company c; user a company=c username=x; user b company=c username=y");
     world.bring("company c; user p company=c username=y email=b@x.example from=default/a; user q company=c username=x email=a@x.example from=default/b");
 }
+
+#[test]
+fn the_title_of_a_released_customer_is_taken() {
+    let world = World::holding("company c; customer s company=c title=x deletion=Retain");
+    world.bring("company c");
+    world.expect("company c; customer t company=c title=x", &["held customer/default/t Taken"]);
+    world.bring("company c; customer t title=x");
+}
