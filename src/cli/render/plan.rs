@@ -238,7 +238,15 @@ mod tests {
         decisions.push(decision("user/a/last".parse().unwrap(), None, Some(held)));
         let owner = Name::new("acme").unwrap();
         let tally = Tally { settled: 4012, ..Tally::default() };
-        let plan = Plan { directory: "memory".into(), owner, extent: Extent::Part, last_root: None, decisions, tally };
+        let plan = Plan {
+            directory: "memory".into(),
+            owner,
+            extent: Extent::Part,
+            last_root: None,
+            decisions,
+            after: std::collections::BTreeMap::default(),
+            tally,
+        };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
         Planned { plan, problems: Vec::new(), refused: Vec::new(), read, planned }
     }

@@ -128,7 +128,15 @@ mod tests {
         let extent = Extent::Part;
         let owner = Name::new("acme").unwrap();
         let (directory, decisions) = ("memory".into(), Vec::new());
-        let plan = Plan { directory, owner, extent, last_root: None, decisions, tally: Tally::default() };
+        let plan = Plan {
+            directory,
+            owner,
+            extent,
+            last_root: None,
+            decisions,
+            after: std::collections::BTreeMap::default(),
+            tally: Tally::default(),
+        };
         let expected = "\
 failed   ~ user/a/bea   rename      users.yaml:7
            cannot rename: a name is taken
