@@ -251,7 +251,10 @@ impl Board<'_> {
     /// Why a wanted state cannot be reached now, if so.
     fn impossible(&self, row: usize, wanted: &State) -> Option<Held> {
         let draft = &self.drafts[row];
-        self.misplaced(wanted).or_else(|| self.unsupported(draft, wanted)).or_else(|| self.emptying(draft, wanted)).or_else(|| self.waiting(row, wanted))
+        self.misplaced(wanted)
+            .or_else(|| self.unsupported(draft, wanted))
+            .or_else(|| self.emptying(draft, wanted))
+            .or_else(|| self.waiting(row, wanted))
     }
 
     /// A distributor under an installer that only the directory knows: where both are declared, the documents are judged

@@ -244,8 +244,8 @@ mod tests {
             extent: Extent::Part,
             last_root: None,
             decisions,
+            after: std::collections::BTreeMap::default(),
             tally,
-            after: std::collections::BTreeMap::new(),
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
         Planned { plan, problems: Vec::new(), refused: Vec::new(), read, planned }

@@ -134,8 +134,8 @@ mod tests {
             extent,
             last_root: None,
             decisions,
+            after: std::collections::BTreeMap::default(),
             tally: Tally::default(),
-            after: std::collections::BTreeMap::new(),
         };
         let expected = "\
 failed   ~ user/a/bea   rename      users.yaml:7
