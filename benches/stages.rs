@@ -88,7 +88,8 @@ impl Stage {
     }
 
     fn plan(&self, directory: &Sqlite, desired: &Desired, observed: &Observed) -> Plan {
-        let known = Known { roles: observed.roles(), region: &|_| None };
+        let others = observed.roles_of_others(&self.project.owner);
+        let known = Known { roles: observed.roles(), others, region: &|_| None };
         let roles = desired::roles(desired, &self.project, Some(&known));
         let policy = Policy {
             owner: self.project.owner.clone(),

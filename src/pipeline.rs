@@ -170,7 +170,10 @@ pub async fn apply(
         stop: stop.clone(),
     };
     let report = apply::apply(directory, &fresh.plan, &run, progress).await;
-    if let Some(root) = new_root {
+    // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
+    let done = report.done();
+    let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;
+    if let Some(root) = new_root.filter(|_| through) {
         directory.remember_root(&request.project.owner, root).await?;
     }
     Ok(report)

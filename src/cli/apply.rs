@@ -45,7 +45,7 @@ pub(crate) struct Args {
 }
 
 /// Plans, asks, applies, reports.
-pub(crate) async fn run(args: &Args, console: &Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let ask = !args.yes && args.expect.is_none();
     if ask && (!console.interactive() || args.declaration.reads_stdin()) {
         return Err(Failure::invalid("nobody can be asked here, so nothing was written")
@@ -86,13 +86,13 @@ pub(crate) async fn run(args: &Args, console: &Console, interrupt: &Interrupt) -
 /// What printing needs to know.
 struct Run<'a> {
     args: &'a Args,
-    console: &'a Console,
+    console: Console,
     session: &'a Session,
     problems: &'a Problems,
 }
 
 impl Run<'_> {
-    fn publisher(&self) -> Publisher<'_> {
+    fn publisher(&self) -> Publisher {
         Publisher::new(&self.args.outputs.outputs, self.console)
     }
 
@@ -166,6 +166,6 @@ fn stale(expect: Option<&str>, planned: &Planned) -> Option<Refusal> {
     Some(Refusal { gate: Gate::StalePlan, message, flag: None })
 }
 
-fn confirmed(console: &Console) -> bool {
+fn confirmed(console: Console) -> bool {
     console.ask("\nApply this plan? Only `yes` is taken for one: ").as_deref() == Some("yes")
 }

@@ -21,8 +21,10 @@ use crate::{
   tenantry plan tenants/                show what would change
   tenantry apply tenants/               show it, ask, and do it
 
-Exit codes: 0 done, 1 failed, 2 changes exist (--detailed-exitcode), 3 invalid input, 4 refused by the directory,
-5 a safety gate refused, 6 partly applied, 7 locked by another run, 8 interrupted")]
+Exit codes:
+  0 done              3 invalid input               6 partly applied
+  1 failed            4 refused by the directory    7 locked by another run
+  2 changes exist     5 a safety gate refused       8 interrupted")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -24,12 +24,12 @@ impl Console {
     }
 
     /// Whether somebody can be asked.
-    pub(crate) fn interactive(&self) -> bool {
+    pub(crate) fn interactive(self) -> bool {
         self.config.interactive
     }
 
     /// Data, to standard output. A reader that has gone away (`| head`) is no failure.
-    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(self, text: &str) -> Result<(), Failure> {
         let mut stream = AutoStream::new(io::stdout().lock(), choice(self.config.colour_out));
         match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -46,20 +46,20 @@ impl Console {
     }
 
     /// For people, to standard error. There is nowhere to report a failure to.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         let mut stream = AutoStream::new(io::stderr().lock(), choice(self.config.colour_err));
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
     /// How long something took, for who asked with `-v`.
-    pub(crate) fn timing(&self, text: impl FnOnce() -> String) {
+    pub(crate) fn timing(self, text: impl FnOnce() -> String) {
         if self.verbose {
             self.note(&format!("{}\n", text()));
         }
     }
 
     /// How far a run has come, drawn over itself on a terminal; nothing elsewhere.
-    pub(crate) fn progress(&self, done: u64, of: u64) {
+    pub(crate) fn progress(self, done: u64, of: u64) {
         if self.config.progress && of >= 50 && (done == of || done.is_multiple_of(25)) {
             let end = if done == of { "\r\u{1b}[K" } else { "" };
             let _ = write!(io::stderr().lock(), "\r  {done} of {of}{end}");
@@ -67,7 +67,7 @@ impl Console {
     }
 
     /// Asks for a line; nothing at the end of the input.
-    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+    pub(crate) fn ask(self, question: &str) -> Option<String> {
         self.note(question);
         let mut line = String::new();
         match io::stdin().read_line(&mut line) {

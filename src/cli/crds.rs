@@ -10,7 +10,7 @@ use super::{console::Console, exit::Exit, failure::Failure};
 pub(crate) struct Args {}
 
 /// Prints all of them, one YAML document each.
-pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args {} = args;
     let documents = crate::manifest::crds().into_iter().map(|(_, text)| format!("---\n{text}"));
     console.data(&documents.collect::<String>())?;

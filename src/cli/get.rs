@@ -56,7 +56,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 /// Reads and prints.
-pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { kind, name, unmanaged, project, output: Output { format, file } } = args;
     let home = input::home(project, None)?;
     let directory = home.open()?;

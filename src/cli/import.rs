@@ -57,7 +57,7 @@ pub(crate) enum Format {
 }
 
 /// Reads, and writes documents.
-pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { all, into, force, project, output } = args;
     if into.is_some() && *output == Format::Json {
         return Err(
@@ -92,7 +92,7 @@ fn files(states: &[ImportedState], folder: &Path, deletion: Deletion) -> BTreeMa
     files
 }
 
-fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: &Console) -> Result<(), Failure> {
+fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: Console) -> Result<(), Failure> {
     if let Some(file) = files.keys().find(|file| !force && file.exists()) {
         return Err(Failure::invalid(format!("`{}` is there already, so nothing was written", file.display()))
             .hint("`--force` writes over it; another folder keeps both"));

@@ -84,7 +84,7 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Fa
 }
 
 /// Reads what is declared and judges it together.
-pub(crate) fn read(declaration: &Declaration, console: &Console) -> Result<Read, Failure> {
+pub(crate) fn read(declaration: &Declaration, console: Console) -> Result<Read, Failure> {
     let Declaration { paths, project } = declaration;
     let start = Instant::now();
     let home = home(project, paths.first())?;

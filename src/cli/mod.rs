@@ -53,9 +53,9 @@ fn parse_and_run(line: &[OsString]) -> Exit {
     match Cli::try_parse_from(line) {
         Ok(cli) => {
             let console = Console::new(config, cli.verbose);
-            run(&cli.command, console).unwrap_or_else(|failure| fail(&failure, wants_json(line), &console))
+            run(&cli.command, console).unwrap_or_else(|failure| fail(&failure, wants_json(line), console))
         }
-        Err(error) => wrong_command_line(&error, line, &Console::new(config, false)),
+        Err(error) => wrong_command_line(&error, line, Console::new(config, false)),
     }
 }
 
@@ -76,26 +76,26 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
         match command {
             Command::Validate(args) => {
                 publish::check(&args.outputs.outputs)?;
-                validate::run(args, &console)
+                validate::run(args, console)
             }
             Command::Plan(args) => {
                 publish::check(&args.outputs.outputs)?;
-                plan::run(args, &console).await
+                plan::run(args, console).await
             }
             Command::Apply(args) => {
                 publish::check(&args.outputs.outputs)?;
-                apply::run(args, &console, &interrupt).await
+                apply::run(args, console, &interrupt).await
             }
-            Command::Import(args) => import::run(args, &console).await,
-            Command::Get(args) => get::run(args, &console).await,
-            Command::Crds(args) => crds::run(args, &console),
-            Command::Schema(args) => schema::run(args, &console),
+            Command::Import(args) => import::run(args, console).await,
+            Command::Get(args) => get::run(args, console).await,
+            Command::Crds(args) => crds::run(args, console),
+            Command::Schema(args) => schema::run(args, console),
         }
     })
 }
 
 /// A failure, as JSON on standard output where JSON is asked for there, and for people in any case.
-fn fail(failure: &Failure, json: bool, console: &Console) -> Exit {
+fn fail(failure: &Failure, json: bool, console: Console) -> Exit {
     console.note(&render::diagnostics::text(&failure.problems));
     console.note(&render::error::text(failure));
     if json && console.data(&print(&ErrorForm::new(failure))).is_err() {
@@ -105,7 +105,7 @@ fn fail(failure: &Failure, json: bool, console: &Console) -> Exit {
 }
 
 /// Clap ends with 2, which means "changes exist" here: a wrong command line is 3.
-fn wrong_command_line(error: &clap::Error, line: &[OsString], console: &Console) -> Exit {
+fn wrong_command_line(error: &clap::Error, line: &[OsString], console: Console) -> Exit {
     let text = error.render().ansi().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match console.data(&text) {
@@ -124,7 +124,7 @@ fn wrong_command_line(error: &clap::Error, line: &[OsString], console: &Console)
     }
 }
 
-fn fail_quietly(failure: &Failure, console: &Console) -> Exit {
+fn fail_quietly(failure: &Failure, console: Console) -> Exit {
     match console.data(&print(&ErrorForm::new(failure))) {
         Ok(()) => failure.exit,
         Err(other) => failure.exit.and(other.exit),

@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 /// Plans and prints.
-pub(crate) async fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let session = Session::open(&args.declaration, &args.permissions, console)?;
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);

@@ -4,14 +4,14 @@ use super::{args::Format, console::Console, failure::Failure, values::Output};
 
 /// The forms asked for, at most one of them on standard output.
 #[derive(Debug)]
-pub(crate) struct Publisher<'a> {
+pub(crate) struct Publisher {
     outputs: Vec<Output<Format>>,
-    console: &'a Console,
+    console: Console,
 }
 
-impl<'a> Publisher<'a> {
+impl Publisher {
     /// Text goes to standard output unless something else does: an artefact in a file does not make a terminal silent.
-    pub(crate) fn new(outputs: &[Output<Format>], console: &'a Console) -> Self {
+    pub(crate) fn new(outputs: &[Output<Format>], console: Console) -> Self {
         let mut outputs = outputs.to_vec();
         if outputs.iter().all(|output| output.file.is_some()) {
             outputs.push(Output { format: Format::Text, file: None });

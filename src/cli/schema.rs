@@ -33,7 +33,7 @@ pub(crate) enum Of {
 }
 
 /// Prints one schema.
-pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { of } = args;
     let text = match of {
         Of::Plan => json::print(&json::plan_schema()),

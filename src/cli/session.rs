@@ -43,7 +43,7 @@ pub(crate) struct Problems {
 
 impl Session {
     /// Reads the declaration and opens the directory; neither reads nor writes there yet.
-    pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: &Console) -> Result<Self, Failure> {
+    pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: Console) -> Result<Self, Failure> {
         let read = input::read(declaration, console)?;
         let directory = read.home.open()?;
         let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 }
 
 /// Checks and prints.
-pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let read = input::read(&args.declaration, console)?;
     let problems = read.diagnostics(&crate::desired::roles(&read.desired, &read.home.project, None).problems);
     console.note(&render::diagnostics::text(&problems));

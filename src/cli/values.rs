@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn durations_and_digests() {
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         for bad in ["", "10", "-5m", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }

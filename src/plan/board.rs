@@ -7,7 +7,7 @@ use super::{
     types::{Held, Reason},
 };
 use crate::{
-    desired::{Entry, Wanted},
+    desired::Entry,
     model::{Key, Kind, Place, RemoteId, State, Username},
     observed::{Live, Stranger},
 };
@@ -20,6 +20,8 @@ pub(super) struct Draft<'a> {
     pub(super) after: After,
     pub(super) reason: Reason,
     pub(super) held: Option<Box<Held>>,
+    /// Whether something above the place where it is now is shut off after the plan: what counts if it stays there.
+    pub(super) closed_here: bool,
 }
 
 /// What the directory holds for a key.
@@ -88,10 +90,13 @@ impl<'a> Board<'a> {
             if !ours || input.observed.get(&entry.key).is_some() || input.desired.get(old).is_some() {
                 continue; // it has happened already, or never will: the annotation does nothing
             }
-            match entry.wanted {
-                Wanted::State(_) => rekeyed.insert(old, &entry.key),
-                Wanted::Invalid(_) => reserved.insert(old, &entry.key),
-            };
+            // A broken document re-keys nothing; its row has the account until that is decided, for what never waits. Two
+            // that contradict each other have it not.
+            if reserved.contains_key(old) || rekeyed.remove(old).is_some() {
+                reserved.insert(old, &entry.key);
+            } else {
+                rekeyed.insert(old, &entry.key);
+            }
         }
         let mut board = Self { input, drafts: Vec::new(), rekeyed, reserved, outside: Vec::new() };
         let adopted = Adopted::new(input);
@@ -118,14 +123,22 @@ impl<'a> Board<'a> {
                 (None, None) => Found::Nothing,
             };
             let Some(key) = entry.map(|entry| &entry.key).or(live.map(|live| &live.state.key)) else { break };
-            self.drafts.push(Draft { key, entry, found, after: After::Same, reason: Reason::Declared, held: None });
+            self.drafts.push(Draft {
+                key,
+                entry,
+                found,
+                after: After::Same,
+                reason: Reason::Declared,
+                held: None,
+                closed_here: false,
+            });
         }
     }
 
     /// What the directory holds for a document whose key it does not know.
     fn found(&self, entry: &'a Entry, adopted: &Adopted<'a>) -> Found<'a> {
         if let Some(old) = &entry.moved_from
-            && self.rekeyed.contains_key(old)
+            && self.rekeyed.get(old) == Some(&&entry.key)
             && let Some(live) = self.input.observed.get(old)
         {
             return Found::Live(live);

@@ -11,7 +11,10 @@ use super::{
     board::{After, Board, Draft, Found},
     types::{Held, Hold},
 };
-use crate::model::{Body, Email, Field, Key, Kind, State, Username};
+use crate::{
+    model::{Body, Email, Field, Key, Kind, State, Username},
+    observed::Stranger,
+};
 
 /// A value that only one can hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,7 +81,7 @@ impl Board<'_> {
     pub(super) fn give_up(&mut self, row: usize, held: Held) {
         let draft = &self.drafts[row];
         let off = match (draft.found.state(), draft.state()) {
-            (Some(found), Some(wanted)) => self.shut_off(found, wanted),
+            (Some(found), Some(wanted)) => self.staying(draft, found, wanted),
             _ => None,
         };
         let draft = &mut self.drafts[row];
@@ -157,15 +160,32 @@ impl Board<'_> {
                 Found::Nothing | Found::Live(_) => None,
             })
             .collect();
-        for stranger in self.input.observed.strangers.iter().filter(|stranger| stranger.kind == kind && kind == Kind::User) {
+        let holder = |stranger: &Stranger| {
+            let adopting = adopting.get(&stranger.id);
+            adopting.map_or_else(|| Holder::Stranger(stranger.id.0.to_string()), |row| Holder::Row(*row))
+        };
+        let companies: HashMap<_, _> = self
+            .rows(Kind::Company)
+            .filter_map(|row| match &self.drafts[row].found {
+                Found::Live(live) => Some((&live.id, self.drafts[row].key)),
+                Found::Nothing | Found::Stranger(..) => None,
+            })
+            .filter(|(_, key)| !self.rekeyed.contains_key(*key))
+            .collect();
+        for stranger in self.input.observed.strangers.iter().filter(|stranger| stranger.kind == kind) {
+            if kind == Kind::Customer {
+                // A title is unique inside its company; outside of ours nobody can want it.
+                let company = stranger.parent.as_ref().and_then(|id| companies.get(id));
+                let title =
+                    company.map(|key| Claim::Title(key.namespace.clone().into(), Some((*key).clone()), stranger.label.clone()));
+                out.extend(title.filter(|claim| wanted.contains_key(claim)).map(|claim| (claim, holder(stranger))));
+                continue;
+            }
             let username = Username::new(&stranger.label).map_or_else(|_| stranger.label.clone(), Into::into);
             let email = stranger.email.as_ref().map(|email| Email::new(email).map_or_else(|_| email.clone(), Into::into));
             for claim in [Some(Claim::Username(username)), email.map(Claim::Email)].into_iter().flatten() {
                 if wanted.contains_key(&claim) {
-                    let holder = adopting
-                        .get(&stranger.id)
-                        .map_or_else(|| Holder::Stranger(stranger.id.0.to_string()), |row| Holder::Row(*row));
-                    out.push((claim, holder));
+                    out.push((claim, holder(stranger)));
                 }
             }
         }

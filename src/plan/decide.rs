@@ -22,7 +22,7 @@ use super::{
 use crate::{
     desired::{Entry, Wanted, salvage},
     manifest::Salvage,
-    model::{Body, Deletion, Field, FieldChange, FieldValue, Key, Kind, Place, State},
+    model::{Body, CompanyType, Deletion, Field, FieldChange, FieldValue, Key, Kind, Place, State},
 };
 
 /// What came out for one key.
@@ -44,6 +44,8 @@ impl Board<'_> {
         if !matches!(self.drafts[row].after, After::Same) {
             return; // a re-keying that did not come about has left here what never waits
         }
+        let here = self.drafts[row].found.state().filter(|found| found.key.kind == Kind::User).and_then(|found| self.above(found));
+        self.drafts[row].closed_here = closed.by(here.as_ref()).is_some();
         let Outcome { after, reason, held } = self.outcome(row, closed);
         let draft = &mut self.drafts[row];
         (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
@@ -108,7 +110,7 @@ impl Board<'_> {
         match self.impossible(row, &wanted) {
             None => to(wanted, reason),
             Some(held) => {
-                let off = found.and_then(|found| self.shut_off(found, &wanted));
+                let off = found.and_then(|found| self.staying(draft, found, &wanted));
                 let after = off.map_or(After::Same, |state| After::To(Box::new(state)));
                 let reason = if reason == Reason::Expired { reason } else { Reason::ShuttingOff };
                 Outcome { after, reason, held: Some(held) }
@@ -249,7 +251,23 @@ impl Board<'_> {
     /// Why a wanted state cannot be reached now, if so.
     fn impossible(&self, row: usize, wanted: &State) -> Option<Held> {
         let draft = &self.drafts[row];
-        self.unsupported(draft, wanted).or_else(|| self.emptying(draft, wanted)).or_else(|| self.waiting(row, wanted))
+        self.misplaced(wanted)
+            .or_else(|| self.unsupported(draft, wanted))
+            .or_else(|| self.emptying(draft, wanted))
+            .or_else(|| self.waiting(row, wanted))
+    }
+
+    /// A distributor under an installer that only the directory knows: where both are declared, the documents are judged
+    /// together.
+    fn misplaced(&self, wanted: &State) -> Option<Held> {
+        let company_type = |state: &State| match &state.body {
+            Body::Company(company) => company.company_type,
+            Body::Role(_) | Body::Customer(_) | Body::User(_) => None,
+        };
+        let above = wanted.above().filter(|_| company_type(wanted) == Some(CompanyType::Distributor))?;
+        let parent = self.drafts[self.row(&above)?].state()?;
+        let message = || format!("a distributor cannot stand under the installer `{above}`");
+        (company_type(parent) == Some(CompanyType::Installer)).then(|| Held { hold: Hold::Invalid, message: message() })
     }
 
     fn unsupported(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
@@ -329,6 +347,16 @@ impl Board<'_> {
             return held(role, message);
         }
         None
+    }
+
+    /// What never waits of a change that is held: whoever stays is judged by what is above them there, not by what is above
+    /// the place they do not get to.
+    pub(super) fn staying(&self, draft: &Draft<'_>, found: &State, wanted: &State) -> Option<State> {
+        if wanted.key.kind != Kind::User {
+            return self.shut_off(found, wanted);
+        }
+        let enabled = !wanted.suspended && !wanted.retired && !self.over(wanted) && !draft.closed_here;
+        self.shut_off(found, &State { enabled, ..wanted.clone() })
     }
 
     /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not.

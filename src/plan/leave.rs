@@ -82,7 +82,9 @@ impl Board<'_> {
             let key = self.drafts[row].key.clone();
             if let Some(above) = self.drafts[row].found.state().and_then(|state| self.above(state)) {
                 let Inside { anyone, managed } = remaining.entry(above).or_default();
-                [anyone, managed].into_iter().for_each(|it| it.add(|| key.to_string()));
+                for it in [anyone, managed] {
+                    it.add(|| key.to_string());
+                }
             }
         }
         stays

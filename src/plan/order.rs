@@ -88,6 +88,20 @@ fn moves(before: &State, change: &Change) -> bool {
     }
 }
 
+/// A privilege given up, where the lesser role fits the place that somebody is still in. A loss that neither shuts off,
+/// releases nor re-keys is that of a privilege.
+fn stepped_down(change: &Change, before: &State, to: &State) -> Option<State> {
+    let kind = |state: &State| state.above().map(|above| above.kind);
+    let fits = kind(before) == kind(to);
+    let lost = change.loss > 0 && to.enabled && to.owner.is_some() && before.key == to.key;
+    let role = &to.body.user().filter(|_| fits && lost)?.role;
+    let mut state = before.clone();
+    if let Body::User(user) = &mut state.body {
+        user.role = role.clone();
+    }
+    (state != *before).then_some(state)
+}
+
 /// Takes the shutting off out of a change that does more: first that, then the rest.
 fn split(change: &Change) -> (Option<Change>, Change) {
     let to = change.before.as_deref().filter(|before| before.enabled && change.key.kind != Kind::Role).and_then(|before| {
@@ -97,6 +111,7 @@ fn split(change: &Change) -> (Option<Change>, Change) {
             Action::Update { fields: _, to } if !to.enabled && to.owner.is_some() && phase(change) != Phase::ShutOff => {
                 Some(State { suspended: to.suspended, ..off })
             }
+            Action::Update { fields: _, to } if phase(change) != Phase::ShutOff => stepped_down(change, before, to),
             Action::Create(_) | Action::Update { .. } => None,
         }
     });

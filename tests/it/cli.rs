@@ -37,7 +37,7 @@ fn golden(name: &str) {
 /// The first line that differs, with what stands around it.
 fn difference(name: &str, expected: &str, found: &str) -> String {
     let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
-    let row = (0..).find(|row| expected.get(*row) != found.get(*row)).unwrap_or(0);
+    let row = (0..expected.len().max(found.len())).find(|row| expected.get(*row) != found.get(*row)).unwrap_or(0);
     let around = |lines: &[&str]| lines[row.saturating_sub(6).min(lines.len())..(row + 12).min(lines.len())].join("\n");
     let line = row + 1;
     format!("{name}.txt:{line} differs; expected\n{}\n\nfound\n{}\n\nUPDATE=1 rewrites it", around(&expected), around(&found))

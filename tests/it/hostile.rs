@@ -1,6 +1,6 @@
 //! Text that is hostile, ambiguous or torn: refused, in bounded time and memory, and never a removal.
 
-use std::{fmt::Write, time::Instant};
+use std::fmt::Write;
 
 use proptest::prelude::*;
 use tenantry::manifest::{Code, Form, Input, Limits, Loaded, Severity, diagnose, load};

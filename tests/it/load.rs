@@ -302,25 +302,3 @@ fn diagnostics_show_the_line_and_no_secret() {
     assert_eq!(json["code"], "T0007");
     assert_eq!(json["severity"], "error");
 }
-
-/// A measurement rather than a rule: `cargo test --release --test it -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "a measurement; needs a release build and a quiet machine"]
-fn speed() {
-    let head = "apiVersion: tenantry.dev/v1alpha1\nkind: User\nmetadata:\n";
-    let one = |row: u32| {
-        format!(
-            "{head}  name: user-{row}\n  namespace: nordlicht\n  labels:\n    team: service\nspec:\n  username: user.{row}\n  email: user{row}@nordlicht.example\n  displayName: Mara Lindqvist {row}\n  firstName: Mara\n  lastName: Lindqvist\n  region: europe\n  company: nordlicht-service\n  role: operations-engineer\n  description: Takes care of the plants in the north, with everything that goes with it\n  credential:\n    method: Temporary\n  deletion: Disable\n---\n"
-        )
-    };
-    let text: String = (0..50_000).map(one).collect();
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "users.yaml", &text);
-    for threads in [1, 2] {
-        let begun = std::time::Instant::now();
-        let loaded = load(&[Input::Folder(folder.path().into())], &Limits { threads: Some(threads), ..Limits::default() });
-        let rate = 50_000.0 / begun.elapsed().as_secs_f64();
-        assert_eq!((loaded.documents.len(), loaded.problems.len()), (50_000, 0));
-        println!("{threads} threads: {rate:.0} documents/s of {} bytes", text.len() / 50_000);
-    }
-}

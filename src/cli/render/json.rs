@@ -275,7 +275,7 @@ fn problem(diagnostic: &Diagnostic) -> ProblemForm {
         code: code.to_string(),
         severity,
         message: message.clone(),
-        file: file.to_string(),
+        file: file.clone(),
         line: *line,
         column: *column,
         hint: hint.clone(),

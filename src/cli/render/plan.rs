@@ -190,3 +190,104 @@ pub(crate) fn refused(refusal: &Refusal) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        model::{Body, Company, Deletion, Key, Line, Name, State},
+        plan::{Action, Change, Gate, Held, Hold, Reason, Tally},
+    };
+
+    fn change(key: &Key, action: Action, reason: Reason) -> Change {
+        let loss = u64::from(action == Action::Delete);
+        let (remote, expect) = (None, None);
+        let source = Some("users/service.yaml:41".into());
+        Change { key: key.clone(), action, credential: None, reason, before: None, remote, expect, source, loss }
+    }
+
+    fn create(key: &Key) -> Change {
+        let display_name = Line::new("x").unwrap();
+        let body =
+            Company { display_name, company_type: None, region: None, contact: None, address: None, logo: None, description: None };
+        let state = State {
+            key: key.clone(),
+            place: None,
+            body: Body::Company(body),
+            enabled: true,
+            suspended: false,
+            retired: false,
+            owner: None,
+            deletion: Deletion::Disable,
+        };
+        change(key, Action::Create(Box::new(state)), Reason::Declared)
+    }
+
+    /// `creates` and `deletes` of companies, and one that is held.
+    fn planned(creates: u64, deletes: u64) -> Planned {
+        let key = |number: u64| format!("company/a/c{number:05}").parse::<Key>().unwrap();
+        let decision = |key: Key, change, held| Decision { key, change, held, origin: None };
+        let mut decisions: Vec<_> = (0..creates).map(|row| decision(key(row), Some(create(&key(row))), None)).collect();
+        decisions.extend((creates..creates + deletes).map(|row| {
+            let key = key(row);
+            decision(key.clone(), Some(change(&key, Action::Delete, Reason::NotDeclared)), None)
+        }));
+        let held = Held { hold: Hold::Protected, message: "it is protected\u{1b}[2J".into() };
+        decisions.push(decision("user/a/last".parse().unwrap(), None, Some(held)));
+        let owner = Name::new("acme").unwrap();
+        let tally = Tally { settled: 4012, ..Tally::default() };
+        let plan = Plan {
+            directory: "memory".into(),
+            owner,
+            extent: Extent::Part,
+            last_root: None,
+            decisions,
+            after: std::collections::BTreeMap::default(),
+            tally,
+        };
+        let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
+        Planned { plan, problems: Vec::new(), refused: Vec::new(), read, planned }
+    }
+
+    fn plain(planned: &Planned) -> String {
+        anstream::adapter::strip_str(&text(planned, Some("sofia.berg"), &Sources::default())).to_string()
+    }
+
+    #[test]
+    fn a_plan_reads_like_the_one_in_the_documentation() {
+        let planned = planned(1, 1);
+        let digest = planned.plan.digest();
+        let expected = format!(
+            "\
+part: nothing is removed
+Directory  memory                        Actor  sofia.berg (nobody's rights are checked)
+Managed    0, and 0 strangers            Owner  acme
+  + company/a/c00000  create      Company at the root
+  - company/a/c00001  delete      not declared any more (last: users/service.yaml:41)
+  · user/a/last       held        it is protected\\u{{1b}}[2J
+
+Plan: 1 to create, 0 to edit, 0 to disable, 1 to delete; 1 held; 4 012 unchanged.   {digest}  read 0.21 s, planned 0.02 s
+"
+        );
+        assert_eq!(plain(&planned), expected);
+    }
+
+    #[test]
+    fn a_long_plan_is_cut_and_says_so_but_losses_never_are() {
+        let text = plain(&planned(10_000, 200));
+        assert_eq!(text.matches("  create  ").count(), ROWS);
+        assert_eq!(text.matches("  delete  ").count(), 200);
+        assert!(text.contains("… and 9 950 more to create: `-o json` lists everything"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_names_its_gate_and_the_flag() {
+        let mut planned = planned(0, 8);
+        let flag = Some("--allow-removals 8".to_owned());
+        planned.refused = vec![Refusal { gate: Gate::Budget, message: "8 of 10 go".into(), flag }];
+        let text = plain(&planned);
+        assert!(text.ends_with("\nrefused: gate `budget`: 8 of 10 go\nhint: `--allow-removals 8` allows exactly this\n"), "{text}");
+    }
+}

@@ -23,7 +23,7 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         match result {
             ResultKind::Applied => {}
             ResultKind::Failed { message, retry_helps, refused: _ } => {
-                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0))
+                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0));
             }
             ResultKind::Skipped(why) => {
                 skipped += 1;
@@ -100,5 +100,52 @@ fn remains(report: &Report, plan: &Plan, done: Done, broken: u64) -> String {
         ([], Extent::Whole { root: _ }) => format!("{stopped}What is declared is true now."),
         ([], Extent::Part) => format!("{stopped}What this part declares is true now."),
         (missing, _) => format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::Name,
+        plan::{Tally, Verb},
+    };
+
+    #[test]
+    fn what_failed_says_why_and_what_can_be_done() {
+        let outcome = |key: &str, verb, result| {
+            let source = Some("users.yaml:7".into());
+            Outcome { key: key.parse().unwrap(), verb, source, result }
+        };
+        let failed = ResultKind::Failed { message: "cannot rename: a name is taken".into(), retry_helps: false, refused: false };
+        let dependency = ResultKind::Skipped(Skipped::Dependency("company/a/x".parse().unwrap()));
+        let results = vec![
+            outcome("user/a/anna", Verb::Create, ResultKind::Applied),
+            outcome("user/a/bea", Verb::Rename, failed),
+            outcome("user/a/cleo", Verb::Create, dependency),
+        ];
+        let report = Report { results, interrupted: false };
+        let extent = Extent::Part;
+        let owner = Name::new("acme").unwrap();
+        let (directory, decisions) = ("memory".into(), Vec::new());
+        let plan = Plan {
+            directory,
+            owner,
+            extent,
+            last_root: None,
+            decisions,
+            after: std::collections::BTreeMap::default(),
+            tally: Tally::default(),
+        };
+        let expected = "\
+failed   ~ user/a/bea   rename      users.yaml:7
+           cannot rename: a name is taken
+           Running again does not help before this is mended.
+skipped  + user/a/cleo  create      users.yaml:7
+           It needs company/a/x, which was not done.
+Applied 1 (create 1), failed 1, skipped 1.
+Not all that is declared is true yet: 1 failed, 1 skipped, 2 problems in the documents.
+";
+        assert_eq!(anstream::adapter::strip_str(&text(&report, &plan, 2)).to_string(), expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use tenantry::directory::ErrorKind;
 
-use super::fixture::{World, key, message, words};
+use super::fixture::{World, message, words};
 
 #[test]
 fn swaps_and_cycles_are_done_at_once() {
@@ -144,9 +144,7 @@ fn a_person_under_another_name_keeps_the_account() {
     // The annotation stays and does nothing, even when somebody else gets the old name.
     world.bring("company c; user new company=c username=m email=m@x.example method=Temporary");
     world.bring("company c; user new company=c username=m email=m@x.example; user old company=c");
-    let both = "company c; user new company=c username=m email=m@x.example from=default/old; user old company=c";
     assert_eq!(world.id("user/default/new"), id);
-    let _ = both;
 }
 
 #[test]
@@ -205,5 +203,12 @@ fn an_account_of_another_owner_is_not_moved_from() {
 fn names_swap_between_re_keyed_accounts() {
     let world = World::holding("company c; user a company=c username=x; user b company=c username=y");
     world.bring("company c; user p company=c username=y email=b@x.example from=default/a; user q company=c username=x email=a@x.example from=default/b");
-    let _ = key("user/default/p");
+}
+
+#[test]
+fn the_title_of_a_released_customer_is_taken() {
+    let world = World::holding("company c; customer s company=c title=x deletion=Retain");
+    world.bring("company c");
+    world.expect("company c; customer t company=c title=x", &["held customer/default/t Taken"]);
+    world.bring("company c; customer t title=x");
 }

@@ -158,8 +158,9 @@ fn people_of_a_renamed_company_who_are_not_declared_do_not_move() {
 fn a_company_does_not_leave_its_namespace_without_its_people() {
     let world = World::holding("company a/c; user a/u company=c; user a/v company=c");
     let text = "company b/c from=a/c; user b/u company=c from=a/u; user a/v company=c";
-    let said = world.turn(text);
-    assert_eq!(said, ["held company/b/c Blocked", "held user/b/u WaitingFor"]);
+    let (before, said) = (world.holdings(), world.turn(text));
+    assert!(said.contains(&"held company/b/c Blocked".into()) && said.contains(&"held user/b/u WaitingFor".into()), "{said:?}");
+    assert_eq!(world.holdings(), before, "nobody moves and nobody loses anything");
     world.bring("company b/c from=a/c; user b/u company=c from=a/u; user b/v company=c from=a/v");
     assert_eq!(world.live("user/b/v").state.above(), Some(key("company/b/c")));
 }
@@ -172,4 +173,17 @@ fn moving_a_company_with_its_people_to_another_namespace_is_a_loss_for_each() {
     assert_eq!(words(&plan), ["move company/b/c MovedFrom", "move user/b/u MovedFrom"]);
     assert_eq!(plan.losses(), 2);
     world.bring(text);
+}
+
+#[test]
+fn who_cannot_move_is_judged_by_the_place_where_they_stay() {
+    // The place they want is not there; the one where they are is shut off.
+    let world = World::holding(ORG);
+    world.turn(&org("customer s company=b off; user u company=nope"));
+    assert!(!world.enabled("user/default/u"));
+    // The place they want is going, the one where they are stays open.
+    let world = World::holding("company a; company b deletion=Delete; user u company=a");
+    let said = world.turn("company a; user u company=b");
+    assert_eq!(said, ["delete company/default/b NotDeclared", "held user/default/u WaitingFor"]);
+    assert!(world.enabled("user/default/u"));
 }
