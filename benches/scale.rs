@@ -10,6 +10,8 @@
 //! 1 000 resources by Terraform, where that is on the PATH. Every time is the least of a few runs; every ratio is of times
 //! taken in this run.
 
+#![allow(clippy::cast_precision_loss, reason = "sizes are shown in MiB")]
+
 mod organisation;
 
 use std::{
