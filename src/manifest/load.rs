@@ -10,6 +10,7 @@ mod document;
 mod hidden;
 mod json;
 mod place;
+mod plain;
 mod project;
 mod scan;
 mod secrets;

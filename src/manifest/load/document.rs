@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::{
     check::{self, Finding},
-    scan,
+    plain, scan,
     tree::{self, Data, Fault, Node, Plain, resolve},
 };
 use crate::{
@@ -126,10 +126,24 @@ pub(super) fn read(text: &str, json: bool, origin: Origin, problems: &mut Vec<Pr
 pub(super) fn fast(text: &str, json: bool, origin: Origin) -> Option<Lowered> {
     let kind = scan::guess(text, json)?;
     let kind = Kind::ALL.into_iter().find(|it| it.manifest() == kind)?;
-    if !json && scan::suspicious(text) {
-        return None;
+    if json {
+        return typed(kind, text, json, origin).ok();
     }
-    typed(kind, text, json, origin).ok()
+    match plainly(kind, text, origin) {
+        Some(lowered) => Some(lowered),
+        None if scan::suspicious(text) => None,
+        None => typed(kind, text, json, origin).ok(),
+    }
+}
+
+/// Without a parser, for what is written as nearly everybody writes.
+fn plainly(kind: Kind, text: &str, origin: Origin) -> Option<Lowered> {
+    match kind {
+        Kind::Role => plain::read::<Document<RoleSpec>>(text).and_then(|it| it.lower(origin).ok()),
+        Kind::Company => plain::read::<Document<CompanySpec>>(text).and_then(|it| it.lower(origin).ok()),
+        Kind::Customer => plain::read::<Document<CustomerSpec>>(text).and_then(|it| it.lower(origin).ok()),
+        Kind::User => plain::read::<Document<UserSpec>>(text).and_then(|it| it.lower(origin).ok()),
+    }
 }
 
 fn typed(kind: Kind, text: &str, json: bool, origin: Origin) -> Result<Lowered, String> {
@@ -147,12 +161,18 @@ fn parse<S: Spec>(text: &str, json: bool, origin: Origin) -> Result<Lowered, Str
     } else {
         serde_yaml::from_str(text).map_err(|error| error.to_string())?
     };
-    if document.api_version.as_str() != API_VERSION || document.kind.as_str() != S::KIND.manifest() {
-        return Err("another kind or version".to_owned());
+    document.lower(origin)
+}
+
+impl<S: Spec> Document<S> {
+    fn lower(&self, origin: Origin) -> Result<Lowered, String> {
+        if self.api_version.as_str() != API_VERSION || self.kind.as_str() != S::KIND.manifest() {
+            return Err("another kind or version".to_owned());
+        }
+        let Metadata { name, namespace, annotations, .. } = &self.metadata;
+        let key = identity(S::KIND, namespace.as_ref().map(Text::as_str), name.as_str())?;
+        sound(&self.spec, key, annotations, origin).map_err(|_| "a value is wrong".to_owned())
     }
-    let Metadata { name, namespace, annotations, .. } = &document.metadata;
-    let key = identity(S::KIND, namespace.as_ref().map(Text::as_str), name.as_str())?;
-    sound(&document.spec, key, annotations, origin).map_err(|_| "a value is wrong".to_owned())
 }
 
 fn sound<S: Spec>(spec: &S, key: Key, annotations: &Annotations, origin: Origin) -> Result<Lowered, Vec<Problem>> {
