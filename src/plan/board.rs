@@ -191,7 +191,7 @@ impl<'a> Board<'a> {
 /// Strangers that documents, or flags, say to take over.
 pub(super) struct Adopted<'a> {
     by_key: HashMap<&'a Key, &'a Stranger>,
-    places: HashMap<&'a RemoteId, Place>,
+    places: HashMap<&'a RemoteId, &'a Key>,
 }
 
 impl<'a> Adopted<'a> {
@@ -209,10 +209,10 @@ impl<'a> Adopted<'a> {
         }
         if !this.by_key.is_empty() {
             for live in &input.observed.ours {
-                this.places.extend(Place::under(&live.state.key).map(|place| (&live.id, place)));
+                this.places.insert(&live.id, &live.state.key);
             }
             for (key, stranger) in &this.by_key {
-                this.places.extend(Place::under(key).map(|place| (&stranger.id, place)));
+                this.places.insert(&stranger.id, key);
             }
         }
         this
@@ -223,7 +223,9 @@ impl<'a> Adopted<'a> {
         let stranger = *self.by_key.get(&entry.key)?;
         let wanted = entry.state()?;
         let body = stranger.fit.as_ref().ok()?.clone();
-        let place = stranger.parent.as_ref().and_then(|id| self.places.get(id)).cloned();
+        // A place is a name in the same namespace: from anywhere else, getting there is a move.
+        let above = stranger.parent.as_ref().and_then(|id| self.places.get(id));
+        let place = above.filter(|above| above.namespace == entry.key.namespace).and_then(|above| Place::under(above));
         let state = State {
             key: entry.key.clone(),
             place,

@@ -359,9 +359,10 @@ impl Board<'_> {
         self.shut_off(found, &State { enabled, ..wanted.clone() })
     }
 
-    /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not.
-    pub(super) fn shut_off(&self, found: &State, wanted: &State) -> Option<State> {
-        let mut state = found.clone();
+    /// The part of a change that never waits: sign-in shut off, and a privileged role given up for one that is not. What is
+    /// not taken over yet is not ours to shut off.
+    fn shut_off(&self, found: &State, wanted: &State) -> Option<State> {
+        let mut state = Some(found).filter(|found| self.mine(found))?.clone();
         if found.enabled && !wanted.enabled && self.input.capabilities.disable {
             state.enabled = false;
             state.suspended |= wanted.suspended;
@@ -382,22 +383,5 @@ impl Board<'_> {
             Place::Customer(_) => Kind::Customer,
         };
         (privileged && !role.privileged && role.lives_under.contains(&kind)).then(|| after.role.clone())
-    }
-
-    /// Holds what would cost a protected thing anything.
-    fn protect(&mut self, row: usize) {
-        let found_key = self.drafts[row].found.state().map(|found| &found.key);
-        let protected = &self.input.policy.protected;
-        if protected.is_empty()
-            || !(protected.contains(self.drafts[row].key) || found_key.is_some_and(|key| protected.contains(key)))
-        {
-            return;
-        }
-        if self.loss(row) > 0 {
-            let message = "it is protected by the project: `protected` keeps it from being shut off, removed or demoted".to_owned();
-            let draft = &mut self.drafts[row];
-            draft.after = After::Same;
-            draft.held = Some(Box::new(Held { hold: Hold::Protected, message }));
-        }
     }
 }

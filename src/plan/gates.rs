@@ -105,9 +105,13 @@ impl Plan {
             .find(|(_, losses, spent, enabled)| losses + spent > Self::limit(budget, *enabled));
         over.map(|(place, here, spent, enabled)| {
             let before = if spent > 0 { format!(", after {spent} within the window before") } else { String::new() };
+            let (allowed, enabled) = (
+                Self::limit(budget, enabled),
+                if enabled == 1 { "1 enabled object".to_owned() } else { format!("{enabled} enabled objects") },
+            );
             let message = format!(
-                "this plan takes something from {here} of {enabled} enabled objects of {place}{before}; {} are allowed",
-                Self::limit(budget, enabled)
+                "this plan takes something from {here} of {enabled} of {place}{before}; {allowed} {} allowed",
+                are(allowed)
             );
             Refusal { gate: Gate::Budget, message, flag: Some(format!("--allow-removals {losses}")) }
         })
@@ -118,7 +122,7 @@ impl Plan {
         let allowed = allow.creates.unwrap_or(budget.creates);
         (creates > allowed).then(|| Refusal {
             gate: Gate::Creates,
-            message: format!("this plan creates {creates} objects; {allowed} are allowed"),
+            message: format!("this plan creates {}; {allowed} {} allowed", objects(creates), are(allowed)),
             flag: Some(format!("--allow-creates {creates}")),
         })
     }
@@ -138,7 +142,11 @@ impl Plan {
         let removals = self.changes().filter(|change| change.reason == super::Reason::NotDeclared).count();
         (removals > 0 && !allow.whole).then(|| Refusal {
             gate: Gate::RootChanged,
-            message: format!("{removals} objects are not declared in `{root}`, and the last whole apply was of `{last}`"),
+            message: format!(
+                "{} {} not declared in `{root}`, and the last whole apply was of `{last}`",
+                objects(removals as u64),
+                are(removals as u64)
+            ),
             flag: Some("--whole".to_owned()),
         })
     }
@@ -156,4 +164,12 @@ impl Plan {
             flag: Some(losing.iter().map(|it| format!("--allow-last-holder {it}")).collect::<Vec<_>>().join(" ")),
         })
     }
+}
+
+fn objects(count: u64) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
+
+fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }

@@ -59,35 +59,46 @@ impl Board<'_> {
 
     /// Holds whatever cannot go; whether something stays that others expected elsewhere.
     fn block_inhabited(&mut self) -> bool {
-        let mut stays = false;
+        let (mut stays, mut blocked) = (false, true);
         let mut remaining = self.remaining();
-        let mut companies = top_first(self, Kind::Company);
-        companies.reverse(); // deepest first: a company that stays keeps the one above it
-        for row in self.rows(Kind::Customer).chain(companies) {
-            if !self.leaves(row) {
-                continue;
-            }
-            let Some(Inside { anyone, managed }) = remaining.get(self.drafts[row].key) else { continue };
-            let (inside, what) = match &self.drafts[row].after {
-                After::Gone => (anyone, "it is not deleted"),
-                After::To(state) if state.owner.is_none() => (managed, "it is not released"),
-                After::Same | After::To(_) => (anyone, "it cannot move to another namespace"),
-            };
-            if inside.count == 0 {
-                continue;
-            }
-            let held = inside.held(what);
-            stays |= self.changes_namespace(row);
-            self.block(row, held);
-            let key = self.drafts[row].key.clone();
-            if let Some(above) = self.drafts[row].found.state().and_then(|state| self.above(state)) {
-                let Inside { anyone, managed } = remaining.entry(above).or_default();
-                for it in [anyone, managed] {
-                    it.add(|| key.to_string());
+        let mut rows = top_first(self, Kind::Company);
+        rows.reverse(); // deepest first: a company that stays keeps the one above it
+        rows.splice(0..0, self.rows(Kind::Customer));
+        // Once is enough, unless what is wanted and what is found stand in each other's way.
+        while std::mem::take(&mut blocked) {
+            for row in &rows {
+                if self.leaves(*row)
+                    && let Some(held) = self.inhabited(*row, &remaining)
+                {
+                    blocked = true;
+                    stays |= self.changes_namespace(*row);
+                    self.block(*row, held);
+                    self.add_remaining(*row, &mut remaining);
                 }
             }
         }
         stays
+    }
+
+    /// Why something cannot leave: whoever remains in it.
+    fn inhabited(&self, row: usize, remaining: &HashMap<Key, Inside>) -> Option<Held> {
+        let Inside { anyone, managed } = remaining.get(self.drafts[row].key)?;
+        let (inside, what) = match &self.drafts[row].after {
+            After::Gone => (anyone, "it is not deleted"),
+            After::To(state) if state.owner.is_none() => (managed, "it is not released"),
+            After::Same | After::To(_) => (anyone, "it cannot move to another namespace"),
+        };
+        (inside.count > 0).then(|| inside.held(what))
+    }
+
+    /// One that stays after all remains in what it was found in.
+    fn add_remaining(&self, row: usize, remaining: &mut HashMap<Key, Inside>) {
+        let draft = &self.drafts[row];
+        let Some(above) = draft.found.state().and_then(|state| self.above(state)) else { return };
+        let Inside { anyone, managed } = remaining.entry(above).or_default();
+        for it in [anyone, managed] {
+            it.add(|| draft.key.to_string());
+        }
     }
 
     /// Whether it is about to be deleted or released, or to move to a namespace into which its people must follow.
@@ -157,6 +168,23 @@ impl Board<'_> {
         self.settle_rekeying(row);
     }
 
+    /// Holds what would cost a protected thing anything.
+    pub(super) fn protect(&mut self, row: usize) {
+        let found_key = self.drafts[row].found.state().map(|found| &found.key);
+        let protected = &self.input.policy.protected;
+        if protected.is_empty()
+            || !(protected.contains(self.drafts[row].key) || found_key.is_some_and(|key| protected.contains(key)))
+        {
+            return;
+        }
+        if self.loss(row) > 0 {
+            let message = "it is protected by the project: `protected` keeps it from being shut off, removed or demoted".to_owned();
+            let draft = &mut self.drafts[row];
+            draft.after = After::Same;
+            draft.held = Some(Box::new(Held { hold: Hold::Protected, message }));
+        }
+    }
+
     /// A role goes only when nobody holds it, unless a role of that name remains in force.
     fn keep_held_roles(&mut self) {
         for row in self.rows(Kind::Role) {
@@ -172,7 +200,10 @@ impl Board<'_> {
                     Body::User(user) => user.role == key.name,
                     Body::Role(_) | Body::Company(_) | Body::Customer(_) => false,
                 };
-                if holds && (key.namespace.is_global() || key.namespace == state.key.namespace) {
+                let own = Key { namespace: state.key.namespace.clone(), ..key.clone() };
+                let meant =
+                    own == *key || key.namespace.is_global() && self.row(&own).is_none_or(|at| self.drafts[at].state().is_none());
+                if holds && meant {
                     holders.add(|| draft.key.to_string());
                 }
             }

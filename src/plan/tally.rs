@@ -16,7 +16,7 @@ use crate::{
 impl Board<'_> {
     /// What a row costs the budget: an object that goes from enabled to disabled, is deleted or released, loses a
     /// privileged role, or moves to another namespace; one for each object. A role edit that takes the privilege away
-    /// costs one for each holder.
+    /// costs one for each holder who loses nothing else.
     pub(super) fn loss(&self, row: usize) -> u64 {
         let draft = &self.drafts[row];
         let demoted = self.demoted(row).count() as u64;
@@ -37,8 +37,8 @@ impl Board<'_> {
         u64::from(disabled || released || left || self.privileged(found) && !self.stays_privileged(after))
     }
 
-    /// Rows of the users from whom a role that changes takes the privilege. A document may take the place of a built-in
-    /// role, and a built-in role that of a document.
+    /// Rows of the users from whom a role that changes takes the privilege and nothing else is taken. A document may take the
+    /// place of a built-in role, and a built-in role that of a document.
     fn demoted(&self, row: usize) -> impl Iterator<Item = usize> {
         let draft = &self.drafts[row];
         let found = draft.found.state().map_or(draft.key, |found| &found.key);
@@ -48,7 +48,8 @@ impl Board<'_> {
             && !matches!(draft.after, After::Same)
             && last.exact(&found.namespace, &found.name).is_some_and(|role| role.privileged)
             && !table.get(&now.namespace, &now.name).is_some_and(|role| role.privileged);
-        demotes.then(|| self.holders_of(found)).into_iter().flatten()
+        let holders = demotes.then(|| self.holders_of(found)).into_iter().flatten();
+        holders.filter(|holder| self.loss(*holder) == 0) // one for each object
     }
 
     fn privileged(&self, state: &State) -> bool {

@@ -54,10 +54,18 @@ impl Board<'_> {
             match at {
                 None => return false,
                 Some(up) if up == row => return true,
-                Some(up) => at = self.drafts[up].state().and_then(|state| self.above(state)).and_then(|key| self.row(&key)),
+                Some(up) => at = self.stays_under(up),
             }
         }
         true // longer than there are companies: a cycle further up
+    }
+
+    /// What stands above a row after the plan. Something that is to be deleted is looked at as well: whoever was found under
+    /// it keeps it where it is.
+    fn stays_under(&self, row: usize) -> Option<usize> {
+        let draft = &self.drafts[row];
+        let above = self.above(draft.state().or_else(|| draft.found.state())?)?;
+        self.row(&above)
     }
 }
 

@@ -212,3 +212,19 @@ fn the_title_of_a_released_customer_is_taken() {
     world.expect("company c; customer t company=c title=x", &["held customer/default/t Taken"]);
     world.bring("company c; customer t title=x");
 }
+
+#[test]
+fn what_is_not_taken_over_yet_is_not_shut_off_either() {
+    let world = World::holding("company c");
+    world.stranger("s1", "mara", None);
+    world.expect("company c; user mara company=other adopt=s1 off", &["held user/default/mara WaitingFor"]);
+    assert!(world.directory.snapshot().strangers.iter().all(|stranger| stranger.enabled));
+}
+
+#[test]
+fn who_is_taken_over_from_another_namespace_has_to_move() {
+    let world = World::holding("company c");
+    world.stranger("s1", "mara", Some("company/default/c"));
+    world.expect("company c; user north/mara company=c adopt=s1", &["held user/north/mara WaitingFor"]);
+    world.bring("company c; company north/c; user north/mara company=c adopt=s1");
+}

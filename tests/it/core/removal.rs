@@ -231,3 +231,18 @@ fn a_directory_that_cannot_disable_says_so_and_writes_nothing() {
     assert_eq!(said, ["held user/default/mara Unsupported", "held user/default/timo Unsupported"]);
     assert!(world.enabled("user/default/mara") && world.enabled("user/default/timo"));
 }
+
+#[test]
+fn who_remains_keeps_everything_above_whatever_was_wanted_of_the_tree() {
+    let before = "company a; company b parent=a deletion=Delete; company c parent=b deletion=Delete; user u company=c off";
+    let world = World::holding(before);
+    let expected = [
+        "held company/default/a WaitingFor",
+        "disable company/default/b NotDeclared",
+        "held company/default/b Blocked",
+        "disable company/default/c NotDeclared",
+        "held company/default/c Blocked",
+        "edit user/default/u NotDeclared",
+    ];
+    world.expect("company a parent=c", &expected);
+}

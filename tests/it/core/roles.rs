@@ -126,3 +126,25 @@ fn a_step_down_counts_and_a_step_sideways_does_not() {
         assert_eq!(plan.losses(), losses, "{role}: {:?}", words(&plan));
     }
 }
+
+#[test]
+fn a_global_role_goes_where_everybody_has_one_of_their_own() {
+    let world = World::holding("role r under=company; company c");
+    let text = "role default/r under=company; company c; user u company=c role=r";
+    for _ in 0..2 {
+        world.turn(text);
+    }
+    assert_eq!(world.says(text), [""; 0]);
+    assert!(world.find("role/r").is_none());
+}
+
+#[test]
+fn a_holder_who_is_shut_off_as_well_is_one_loss() {
+    let before = "role boss privileged; company c; user u company=c role=boss; user v company=c role=boss; user w company=c";
+    let world = World::holding(before);
+    let plan =
+        world.plan("role boss; company c; user u company=c role=boss off; user v company=c role=boss; user w company=c").plan;
+    assert_eq!(plan.losses(), 2);
+    let plan = world.plan("role boss; company c; user u company=c role=boss off; user v company=c off; user w company=c").plan;
+    assert_eq!(plan.losses(), 2);
+}

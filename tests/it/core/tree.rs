@@ -187,3 +187,10 @@ fn who_cannot_move_is_judged_by_the_place_where_they_stay() {
     assert_eq!(said, ["delete company/default/b NotDeclared", "held user/default/u WaitingFor"]);
     assert!(world.enabled("user/default/u"));
 }
+
+#[test]
+fn a_company_does_not_come_under_what_keeps_a_deleted_one_below_it() {
+    let world = World::holding("company a; company b parent=a deletion=Delete; company c parent=b");
+    let expected = ["held company/default/a WaitingFor", "disable company/default/b NotDeclared", "held company/default/b Blocked"];
+    world.expect("company a parent=c; company c parent=b", &expected);
+}
