@@ -211,7 +211,7 @@ pub async fn import(directory: &dyn Directory, owner: &Name, all: bool) -> Resul
     let observed = directory.observe(owner, &Scope::All, Duration::ZERO).await?;
     let mut imported = Imported { states: Vec::new(), left_out: Vec::new() };
     for live in observed.ours.iter().filter(|live| live.state.owner.as_ref() == Some(owner) && !live.state.retired) {
-        match declarable(live) {
+        match declarable(live, &observed) {
             Ok(state) => imported.states.push(ImportedState { state, adopt: None }),
             Err(reason) => imported.left_out.push(LeftOut { what: live.state.key.to_string(), reason }),
         }
@@ -224,14 +224,34 @@ pub async fn import(directory: &dyn Directory, owner: &Name, all: bool) -> Resul
     Ok(imported)
 }
 
-fn declarable(live: &Live) -> Result<State, String> {
+fn declarable(live: &Live, observed: &Observed) -> Result<State, String> {
     let state = live.state.clone();
-    if state.key.kind == Kind::User && state.place.is_none() {
-        return Err("what it stands under is not managed".into());
+    if state.key.kind != Kind::User {
+        return Ok(state);
     }
-    // Somebody shut off outside is written as what they are: shut off.
-    let suspended = state.suspended || (!state.enabled && live.left_enabled);
+    let Some(above) = state.above().filter(|above| observed.get(above).is_some()) else {
+        return Err("what it stands under is not managed".into());
+    };
+    // Somebody who is shut off for no reason that the documents will tell is written as what they are: shut off. Otherwise an
+    // import, applied, would let them in.
+    let expires = state.body.user().and_then(|user| user.expires).is_some();
+    let told = expires || shut_above(&above, observed);
+    let suspended = state.suspended || !state.enabled && !told;
     Ok(State { suspended, ..state })
+}
+
+/// Whether something at or above a key is disabled.
+fn shut_above(above: &Key, observed: &Observed) -> bool {
+    let mut at = Some(above.clone());
+    // Longer than there are objects is a cycle, which no directory of ours lets in.
+    for _ in 0..=observed.ours.len() {
+        let Some(live) = at.as_ref().and_then(|key| observed.get(key)) else { return false };
+        if !live.state.enabled || live.state.retired {
+            return true;
+        }
+        at = live.state.above();
+    }
+    true
 }
 
 /// Strangers get a name: companies first, since those below name them.

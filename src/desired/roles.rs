@@ -84,6 +84,12 @@ fn table(desired: &Desired, last: &RoleTable, others: &RoleTable, rejected: &BTr
     for (namespace, name, role) in others.iter() {
         table.insert(namespace.clone(), name.clone(), role.clone());
     }
+    // A removal that is rejected leaves the role in force.
+    for key in rejected.iter().filter(|key| desired.get(key).is_none()) {
+        if let Some(role) = last.exact(&key.namespace, &key.name) {
+            table.insert(key.namespace.clone(), key.name.clone(), role.clone());
+        }
+    }
     for entry in desired.of(Kind::Role) {
         let Key { kind: _, namespace, name } = &entry.key;
         if others.exact(namespace, name).is_some() {
@@ -191,7 +197,8 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
         let before = found.last.get(namespace, &user.role);
         if before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none()) {
             let own = entry.key.sibling(Kind::Role, user.role.clone());
-            let key = if desired.get(&own).is_some() { own } else { Key { namespace: model::Namespace::GLOBAL, ..own } };
+            let here = desired.get(&own).is_some() || found.last.exact(&own.namespace, &own.name).is_some();
+            let key = if here { own } else { Key { namespace: model::Namespace::GLOBAL, ..own } };
             breaking.entry(key).or_default().push(entry);
             continue;
         }
@@ -199,9 +206,18 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
         found.problems.push(illegal_problem(entry, &user.role, role, &why));
     }
     for (key, holders) in breaking {
-        let Some(role) = desired.get(&key) else { continue };
-        let message = format!("this edit would make the role of {} of its holders illegal", holders.len());
-        let mut problem = Problem::error(Code::RoleBreaksHolder, role.origin, Place::path("spec"), message)
+        let count = holders.len();
+        let (origin, place, message) = match desired.get(&key) {
+            Some(role) => {
+                (role.origin, Place::path("spec"), format!("this edit would make the role of {count} of its holders illegal"))
+            }
+            None => {
+                let message =
+                    format!("`{key}` is not declared any more, and without it the role of {count} of its holders is illegal");
+                (holders[0].origin, Place::path("spec.role"), message)
+            }
+        };
+        let mut problem = Problem::error(Code::RoleBreaksHolder, origin, place, message)
             .hint("change the holders first; until then the role stays as it was last applied")
             .of(&key);
         for holder in holders.iter().take(3) {

@@ -226,7 +226,9 @@ fn moves(desired: &Desired, _: &Project) -> Vec<Finding> {
             let problem = refuse(format!("`{from}` is declared as well, so its account cannot become `{}`", entry.key))
                 .related(old.origin, Place::path("metadata.name"), "still declared here")
                 .hint("remove the old document, or the annotation");
-            findings.push(Finding { spoils: vec![row], problem: Some(problem) });
+            // A chain is no way to say who is who: then the older link waits too, and with it the account that it names.
+            let link = desired.entries.binary_search_by(|entry| entry.key.cmp(from)).ok().filter(|_| old.moved_from.is_some());
+            findings.push(Finding { spoils: std::iter::once(row).chain(link).collect(), problem: Some(problem) });
         } else if let Some(other) = first.insert(from, row) {
             let problem = refuse(format!("two documents say that they were `{from}`")).related(
                 desired.entries[other].origin,

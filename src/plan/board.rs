@@ -87,8 +87,16 @@ impl<'a> Board<'a> {
         for entry in &input.desired.entries {
             let Some(old) = &entry.moved_from else { continue };
             let ours = input.observed.get(old).is_some_and(|live| live.state.owner.as_ref() == Some(&input.policy.owner));
-            if !ours || input.observed.get(&entry.key).is_some() || input.desired.get(old).is_some() {
-                continue; // it has happened already, or never will: the annotation does nothing
+            if !ours || input.desired.get(old).is_some() {
+                continue;
+            }
+            if input.observed.get(&entry.key).is_some() {
+                // It has happened already: the annotation does nothing. What a broken document says of another account holds
+                // that one all the same, until it is mended.
+                if entry.state().is_none() {
+                    reserved.insert(old, &entry.key);
+                }
+                continue;
             }
             // A broken document re-keys nothing; its row has the account until that is decided, for what never waits. Two
             // that contradict each other have it not.

@@ -63,6 +63,10 @@ impl Board<'_> {
                 }
                 Wanted::State(state) => self.declared(row, entry, state, closed),
             },
+            (None, Found::Live(live)) if self.mine(&live.state) && self.input.roles.broken.contains(draft.key) => {
+                let message = "it is not declared any more, and its holders need it as it is".to_owned();
+                Outcome { held: Some(Held { hold: Hold::Invalid, message }), ..SETTLED }
+            }
             (None, Found::Live(live)) if self.mine(&live.state) => self.undeclared(draft, closed),
             (None, Found::Live(_) | Found::Nothing | Found::Stranger(..)) => SETTLED,
         }
@@ -329,9 +333,12 @@ impl Board<'_> {
         if let Some(above) = wanted.above()
             && found.and_then(|found| self.above(found)).as_ref() != Some(&above)
         {
-            let renamed = self.rekeyed.contains_key(&above);
-            if renamed || !self.row(&above).is_some_and(|at| self.drafts[at].offers_place()) {
-                let message = format!("it waits for `{above}`, which neither exists nor is about to");
+            // In a whole declaration what is not declared is on its way out, or belongs to somebody else.
+            let undeclared = self.input.desired.whole() && self.input.desired.get(&above).is_none();
+            if undeclared || self.rekeyed.contains_key(&above) || !self.row(&above).is_some_and(|at| self.drafts[at].offers_place())
+            {
+                let why = if undeclared { "which is not declared" } else { "which neither exists nor is about to" };
+                let message = format!("it waits for `{above}`, {why}");
                 return held(above, message);
             }
             if draft.key.kind == Kind::Company && found.is_some() && self.closes_cycle(row, &above) {

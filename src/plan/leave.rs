@@ -177,8 +177,13 @@ impl Board<'_> {
         {
             return;
         }
-        if self.loss(row) > 0 {
-            let message = "it is protected by the project: `protected` keeps it from being shut off, removed or demoted".to_owned();
+        // Under another name it would be protected no more.
+        let renamed =
+            found_key.is_some_and(|found| found != self.drafts[row].key) && matches!(self.drafts[row].after, After::To(_));
+        if renamed || self.loss(row) > 0 {
+            let what = if renamed { "renamed in Git, " } else { "" };
+            let message =
+                format!("it is protected by the project: `protected` keeps it from being {what}shut off, removed or demoted");
             let draft = &mut self.drafts[row];
             draft.after = After::Same;
             draft.held = Some(Box::new(Held { hold: Hold::Protected, message }));

@@ -62,7 +62,7 @@ fn edits_of_an_account_whose_stored_reference_is_the_same_go_on() {
     world.owner("others");
     world.bring("company c");
     world.owner("default");
-    world.turn("user u company=c");
+    world.turn("part; user u company=c");
     world.turn("user u company=c title=T");
     assert_eq!(world.live("user/default/u").state.body.user().unwrap().display_name.as_ref().unwrap().as_str(), "T");
 }
@@ -144,4 +144,27 @@ fn a_cycle_is_broken_and_its_people_go_on() {
     let said = world.turn("company a parent=b; company b parent=a; user u company=b title=T");
     assert_eq!(said, ["held company/default/a Invalid", "held company/default/b Invalid", "edit user/default/u Declared"]);
     world.expect("part; company a parent=b", &["held company/default/a WaitingFor"]);
+}
+
+#[test]
+fn what_is_protected_is_not_renamed_out_of_protection() {
+    let mut world = World::holding("company c; user root company=c");
+    world.project.protected = [key("user/default/root")].into();
+    world.expect("company c; user root2 company=c from=default/root", &["held user/default/root2 Protected"]);
+}
+
+#[test]
+fn a_chain_of_moves_holds_both_ends() {
+    let world = World::holding("company c; user a company=c; user b company=c");
+    let text = "company c; user b company=c from=default/a; user c company=c from=default/b";
+    world.expect(text, &["held user/default/b Invalid", "held user/default/c Invalid"]);
+}
+
+#[test]
+fn in_a_whole_declaration_nobody_goes_where_nothing_is_declared() {
+    let world = World::holding("company c; user a company=c; user b company=c");
+    // What stands there already stays, and may change; a new one waits, whoever the company belongs to.
+    let text = "user a company=c title=New; user b company=c; user w company=c";
+    let said = world.says(text);
+    assert!(said.contains(&"held user/default/w WaitingFor".to_owned()), "{said:?}");
 }

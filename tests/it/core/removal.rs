@@ -246,3 +246,16 @@ fn who_remains_keeps_everything_above_whatever_was_wanted_of_the_tree() {
     ];
     world.expect("company a parent=c", &expected);
 }
+
+#[test]
+fn an_import_lets_nobody_in_who_is_shut_off() {
+    // The company comes back while somebody's document is broken: they stay out, and an import says so.
+    let world = World::holding("company c; user a company=c; user b company=c");
+    world.turn("company c off; user a company=c; user b company=c");
+    world.turn("company c; user a company=c; user b company=c broken");
+    assert!(!world.live("user/default/b").state.enabled);
+    let owner = world.project.owner.clone();
+    let imported = super::fixture::block_on(tenantry::pipeline::import(&world.directory, &owner, false)).unwrap();
+    let suspended = |name: &str| imported.states.iter().find(|it| it.state.key == key(name)).map(|it| it.state.suspended);
+    assert_eq!([suspended("user/default/a"), suspended("user/default/b")], [Some(false), Some(true)]);
+}

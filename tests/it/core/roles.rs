@@ -148,3 +148,13 @@ fn a_holder_who_is_shut_off_as_well_is_one_loss() {
     let plan = world.plan("role boss; company c; user u company=c role=boss off; user v company=c off; user w company=c").plan;
     assert_eq!(plan.losses(), 2);
 }
+
+#[test]
+fn a_role_in_place_of_a_built_in_one_stays_while_the_built_in_would_not_fit() {
+    let world =
+        World::holding("company c; customer s; role common-manager under=both privileged; user k customer=s role=common-manager");
+    let text = "company c; customer s; user k customer=s role=common-manager";
+    assert_eq!(codes(&world, text), [Code::RoleBreaksHolder]);
+    world.expect(text, &["held role/common-manager Invalid"]);
+    world.bring("company c; customer s; user k company=c role=common-manager");
+}
