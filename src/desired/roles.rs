@@ -207,16 +207,12 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
     }
     for (key, holders) in breaking {
         let count = holders.len();
-        let (origin, place, message) = match desired.get(&key) {
-            Some(role) => {
-                (role.origin, Place::path("spec"), format!("this edit would make the role of {count} of its holders illegal"))
-            }
-            None => {
-                let message =
-                    format!("`{key}` is not declared any more, and without it the role of {count} of its holders is illegal");
-                (holders[0].origin, Place::path("spec.role"), message)
-            }
-        };
+        let gone = || format!("`{key}` is not declared any more, and without it the role of {count} of its holders is illegal");
+        let edited = format!("this edit would make the role of {count} of its holders illegal");
+        let (origin, place, message) = desired.get(&key).map_or_else(
+            || (holders[0].origin, Place::path("spec.role"), gone()),
+            |role| (role.origin, Place::path("spec"), edited),
+        );
         let mut problem = Problem::error(Code::RoleBreaksHolder, origin, place, message)
             .hint("change the holders first; until then the role stays as it was last applied")
             .of(&key);

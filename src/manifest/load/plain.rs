@@ -65,9 +65,9 @@ fn mapping(text: &str) -> Option<Entries<'_>> {
         close(&mut open, indent)?;
         let last = open.last_mut()?;
         match value(rest)? {
-            Some(value) => last.put(key, value)?,
-            None if last.key.is_none() => last.key = Some(key),
-            None => return None,
+            Behind::Value(value) => last.put(key, value)?,
+            Behind::Below if last.key.is_none() => last.key = Some(key),
+            Behind::Below => return None,
         }
     }
     close(&mut open, 0)?;
@@ -76,7 +76,7 @@ fn mapping(text: &str) -> Option<Entries<'_>> {
 }
 
 /// Ends the mappings that stand deeper than a line, or begins the one that it is the first line of.
-fn close<'a>(open: &mut Vec<Open<'a>>, indent: usize) -> Option<()> {
+fn close(open: &mut Vec<Open<'_>>, indent: usize) -> Option<()> {
     if open.last()?.indent < indent {
         let begins = open.last()?.key.is_some() && open.len() < DEPTH;
         return begins.then(|| open.push(Open::at(indent)));
@@ -96,20 +96,25 @@ fn close<'a>(open: &mut Vec<Open<'a>>, indent: usize) -> Option<()> {
 }
 
 /// What stands behind a colon: a value, or nothing yet.
-fn value(rest: &str) -> Option<Option<Value<'_>>> {
+enum Behind<'a> {
+    Value(Value<'a>),
+    Below,
+}
+
+fn value(rest: &str) -> Option<Behind<'_>> {
     if rest.bytes().all(|b| b == b' ') {
-        return Some(None);
+        return Some(Behind::Below);
     }
     let rest = rest.strip_prefix(' ')?;
     if let Some(inner) = quoted(rest, '"').or_else(|| quoted(rest, '\'')) {
-        return Some(Some(Value::Text(inner)));
+        return Some(Behind::Value(Value::Text(inner)));
     }
     let rest =
         rest.split_once(" #").map_or(Some(rest), |(value, comment)| harmless(comment).then_some(value))?.trim_end_matches(' ');
-    match rest.strip_prefix('{') {
-        Some(inside) => Some(Some(Value::Map(flow(inside.strip_suffix('}')?)?))),
-        None => Some(Some(scalar(rest, true)?)),
-    }
+    Some(Behind::Value(match rest.strip_prefix('{') {
+        Some(inside) => Value::Map(flow(inside.strip_suffix('}')?)?),
+        None => scalar(rest, true)?,
+    }))
 }
 
 /// A mapping on one line.
@@ -167,7 +172,7 @@ fn special(text: &str) -> bool {
 
 /// Bytes of letters beyond ASCII. Characters that hide, reorder or break lines begin with one of the bytes left out.
 fn foreign(byte: u8) -> bool {
-    byte >= 0x80 && byte < 0xf0 && !matches!(byte, 0xc2 | 0xd8 | 0xe2 | 0xef)
+    (0x80..0xf0).contains(&byte) && !matches!(byte, 0xc2 | 0xd8 | 0xe2 | 0xef)
 }
 
 fn harmless(text: &str) -> bool {
