@@ -189,9 +189,12 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
         };
         let Some(why) = illegal(role, user, state.place.as_ref()) else { continue };
         let before = found.last.get(namespace, &user.role);
-        if before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none()) {
-            let own = entry.key.sibling(Kind::Role, user.role.clone());
-            let key = if desired.get(&own).is_some() { own } else { Key { namespace: model::Namespace::GLOBAL, ..own } };
+        let legal = before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none());
+        // The document of the role that is meant: that of a namespace may be broken, or bear the name of a global one.
+        let own = found.table.exact(namespace, &user.role).is_some();
+        let within = if own { namespace.clone() } else { model::Namespace::GLOBAL };
+        let key = Key { namespace: within, ..entry.key.sibling(Kind::Role, user.role.clone()) };
+        if legal && desired.get(&key).is_some() {
             breaking.entry(key).or_default().push(entry);
             continue;
         }

@@ -148,3 +148,25 @@ fn a_holder_who_is_shut_off_as_well_is_one_loss() {
     let plan = world.plan("role boss; company c; user u company=c role=boss off; user v company=c off; user w company=c").plan;
     assert_eq!(plan.losses(), 2);
 }
+
+#[test]
+fn the_edit_of_a_global_role_is_broken_even_where_a_namespace_has_a_broken_one_of_its_name() {
+    let world = World::holding("company c");
+    let roles = "role operations-engineer under=customer; role default/operations-engineer under=customer";
+    let text = format!("part; {roles}; company c; user u company=c role=operations-engineer");
+    let expected = [
+        "held role/operations-engineer Invalid",
+        "held role/default/operations-engineer Invalid",
+        "create user/default/u Declared",
+    ];
+    world.expect(&text, &expected);
+}
+
+#[test]
+fn who_fits_only_a_role_that_goes_is_broken() {
+    let world = World::holding("role owner under=both; company c; customer k company=c; role customer-user under=both");
+    world.expect(
+        "company c; customer k company=c; user u company=c role=customer-user",
+        &["delete role/customer-user NotDeclared", "delete role/owner NotDeclared", "held user/default/u Invalid"],
+    );
+}
