@@ -195,10 +195,13 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
         };
         let Some(why) = illegal(role, user, state.place.as_ref()) else { continue };
         let before = found.last.get(namespace, &user.role);
-        if before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none()) {
-            let own = entry.key.sibling(Kind::Role, user.role.clone());
-            let here = desired.get(&own).is_some() || found.last.exact(&own.namespace, &own.name).is_some();
-            let key = if here { own } else { Key { namespace: model::Namespace::GLOBAL, ..own } };
+        let legal = before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none());
+        // The role that is meant: that of a namespace may be broken, be gone, or bear the name of a global one.
+        let here = entry.key.sibling(Kind::Role, user.role.clone());
+        let gone = desired.get(&here).is_none() && found.last.exact(namespace, &user.role).is_some();
+        let own = gone || found.table.exact(namespace, &user.role).is_some();
+        let key = if own { here } else { Key { namespace: model::Namespace::GLOBAL, ..here } };
+        if legal {
             breaking.entry(key).or_default().push(entry);
             continue;
         }

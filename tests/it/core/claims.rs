@@ -228,3 +228,13 @@ fn who_is_taken_over_from_another_namespace_has_to_move() {
     world.expect("company c; user north/mara company=c adopt=s1", &["held user/north/mara WaitingFor"]);
     world.bring("company c; company north/c; user north/mara company=c adopt=s1");
 }
+
+#[test]
+fn the_title_of_somebody_who_cannot_leave_is_taken() {
+    let before = "company a; customer s company=a title=x; customer t company=a title=y";
+    let after = "company a; company b broken; customer s company=b title=x; customer t company=a title=x";
+    let held = ["held company/default/b Invalid", "held customer/default/s WaitingFor", "held customer/default/t Taken"];
+    World::holding(before).expect(after, &held);
+    let renamed = "company a; company b broken from=a; customer s company=b title=x; customer t company=a title=x";
+    World::holding(before).expect(renamed, &held);
+}

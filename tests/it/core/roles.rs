@@ -158,3 +158,25 @@ fn a_role_in_place_of_a_built_in_one_stays_while_the_built_in_would_not_fit() {
     world.expect(text, &["held role/common-manager Invalid"]);
     world.bring("company c; customer s; user k company=c role=common-manager");
 }
+
+#[test]
+fn the_edit_of_a_global_role_is_broken_even_where_a_namespace_has_a_broken_one_of_its_name() {
+    let world = World::holding("company c");
+    let roles = "role operations-engineer under=customer; role default/operations-engineer under=customer";
+    let text = format!("part; {roles}; company c; user u company=c role=operations-engineer");
+    let expected = [
+        "held role/operations-engineer Invalid",
+        "held role/default/operations-engineer Invalid",
+        "create user/default/u Declared",
+    ];
+    world.expect(&text, &expected);
+}
+
+#[test]
+fn a_role_does_not_go_while_somebody_fits_it_alone() {
+    let world = World::holding("role owner under=both; company c; customer k company=c; role customer-user under=both");
+    world.expect(
+        "company c; customer k company=c; user u company=c role=customer-user",
+        &["held role/customer-user Invalid", "delete role/owner NotDeclared", "create user/default/u Declared"],
+    );
+}
