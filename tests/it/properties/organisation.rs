@@ -158,7 +158,7 @@ impl Thing {
             Kind::User => Body::User(User {
                 role: self.held_role(),
                 expires: self.expires.map(|days| beginning() + SignedDuration::from_hours(24 * i64::from(days))),
-                justification: (self.label % 2 == 0).then(|| Paragraph::new("needed").unwrap()),
+                justification: self.label.is_multiple_of(2).then(|| Paragraph::new("needed").unwrap()),
                 ..plain_user(self.label, self.email)
             }),
         }
@@ -208,10 +208,11 @@ impl fmt::Debug for Thing {
                 let under = ["customer", "company"].get(usize::from(under)).unwrap_or(&"both");
                 write!(f, " under={under} requires={requires}{}", if privileged { " privileged" } else { "" })?;
             }
-            Kind::Company => match self.distributor {
-                Some(distributor) => write!(f, " type={}", if distributor { "d" } else { "i" })?,
-                None => {}
-            },
+            Kind::Company => {
+                if let Some(distributor) = self.distributor {
+                    write!(f, " type={}", if distributor { "d" } else { "i" })?;
+                }
+            }
             Kind::Customer => write!(f, " title={}", self.label)?,
             Kind::User => {
                 write!(f, " username=user{} email=user{}@x.example role={}", self.label, self.email, self.held_role())?;
