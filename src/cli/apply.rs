@@ -58,6 +58,7 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
     let problems = session.diagnostics(&planned);
     let run = Run { publisher, console, session: &session, problems: &problems };
     console.note(&render::diagnostics::text(&problems.shown));
+    console.note(&session.unmatched(&planned));
     run.show(&planned)?;
     if !planned.refused.is_empty() {
         return run.refused(&planned);

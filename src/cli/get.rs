@@ -58,7 +58,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 /// Reads and prints.
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { kind, name, unmanaged, project, output: Output { format, file } } = args;
-    let home = input::home(project, None)?;
+    let home = input::home(project, None, console)?;
     let directory = home.open()?;
     let file = file.as_deref().map(Artefact::open).transpose()?;
     let owner = &home.project.owner;

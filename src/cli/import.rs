@@ -64,7 +64,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
             Failure::invalid("`--into` writes documents to be kept, and those are YAML").hint("leave `-o json` out, or `--into`")
         );
     }
-    let home = input::home(project, None)?;
+    let home = input::home(project, None, console)?;
     let directory = home.open()?;
     let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
     let deletion = home.project.deletion;
@@ -130,4 +130,36 @@ fn left_out(objects: &[LeftOut]) -> String {
         counted(objects.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
     let lines = objects.iter().map(|LeftOut { what, reason }| format!("  {}: {}\n", visible(what), visible(reason)));
     format!("{} {count}:\n{}", paint(WARNING, "warning:"), lines.collect::<String>())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (into, outside) = (folder.path().join("into"), folder.path().join("outside"));
+        let console = Console::new(Config::from_env(), false);
+        let write = |file: &str, force| write_files(&[(into.join(file), "x".to_owned())].into(), &into, force, console);
+        fs::create_dir_all(into.join("a")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(outside.join("users.yaml"), into.join("a/users.yaml")).unwrap();
+        symlink(&outside, into.join("b")).unwrap();
+        symlink(outside.join("later"), into.join("c")).unwrap();
+        for file in ["a/users.yaml", "b/users.yaml", "c/users.yaml"] {
+            for force in [false, true] {
+                assert_eq!(write(file, force).unwrap_err().exit, Exit::Invalid, "{file}");
+            }
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        // The folder that was named may be reached by a link.
+        let linked = folder.path().join("linked");
+        symlink(&outside, &linked).unwrap();
+        write_files(&[(linked.join("roles.yaml"), "x".to_owned())].into(), &linked, false, console).unwrap();
+        assert!(outside.join("roles.yaml").exists());
+    }
 }
