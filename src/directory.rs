@@ -115,6 +115,8 @@ pub enum ErrorKind {
     Unavailable,
     /// Credentials or permission.
     Refused,
+    /// It is a file that may not be read or written to, or not beside it.
+    Unwritable,
     /// What it holds is not what we can believe: short, empty, changed in shape, tampered with.
     Incomplete,
     /// The object is not as it was when the change was planned.
@@ -172,6 +174,7 @@ impl DirectoryError {
         match kind {
             ErrorKind::Unavailable => format!("cannot {operation}: the directory is not available"),
             ErrorKind::Refused => format!("cannot {operation}: the directory refused us"),
+            ErrorKind::Unwritable => format!("cannot {operation}: the file or its folder is not ours to write to"),
             ErrorKind::Incomplete => format!("cannot {operation}: what was read is not complete"),
             ErrorKind::Moved => format!("cannot {operation}: it changed after the plan was made"),
             ErrorKind::Conflict => format!("cannot {operation}: a name is taken"),
@@ -186,7 +189,12 @@ impl DirectoryError {
     pub fn retry_helps(&self) -> bool {
         match self.kind {
             ErrorKind::Unavailable | ErrorKind::Moved | ErrorKind::Locked(_) | ErrorKind::Interrupted => true,
-            ErrorKind::Refused | ErrorKind::Incomplete | ErrorKind::Conflict | ErrorKind::Rejected | ErrorKind::Failed => false,
+            ErrorKind::Refused
+            | ErrorKind::Unwritable
+            | ErrorKind::Incomplete
+            | ErrorKind::Conflict
+            | ErrorKind::Rejected
+            | ErrorKind::Failed => false,
         }
     }
 }

@@ -52,11 +52,13 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
             .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
     }
     let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let mut planned = session.plan().await?;
     planned.refused.extend(stale(args.expect.as_deref(), &planned));
     let problems = session.diagnostics(&planned);
-    let run = Run { args, console, session: &session, problems: &problems };
+    let run = Run { publisher, console, session: &session, problems: &problems };
     console.note(&render::diagnostics::text(&problems.shown));
+    console.note(&session.unmatched(&planned));
     run.show(&planned)?;
     if !planned.refused.is_empty() {
         return run.refused(&planned);
@@ -85,21 +87,17 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
 
 /// What printing needs to know.
 struct Run<'a> {
-    args: &'a Args,
+    publisher: Publisher,
     console: Console,
     session: &'a Session,
     problems: &'a Problems,
 }
 
 impl Run<'_> {
-    fn publisher(&self) -> Publisher {
-        Publisher::new(&self.args.outputs.outputs, self.console)
-    }
-
     /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to JSON.
     fn show(&self, planned: &Planned) -> Result<(), Failure> {
         let text = render::plan::text(planned, self.session.actor(), self.session.sources());
-        if self.publisher().json_on_stdout() {
+        if self.publisher.json_on_stdout() {
             if self.console.interactive() {
                 self.console.note(&text);
             }
@@ -135,17 +133,17 @@ impl Run<'_> {
 
     /// A text file gets the plan too; on standard output it stands already.
     fn publish(&self, planned: &Planned, report: &Report, text: &str) -> Result<(), Failure> {
-        for output in self.publisher().outputs() {
-            match (output.format, &output.file) {
+        for (format, file) in self.publisher.outputs() {
+            match (format, file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
                 (Format::Text, Some(file)) => {
                     let plan = render::plan::text(planned, self.session.actor(), self.session.sources());
-                    Console::file(file, &format!("{plan}\n{text}"))?;
+                    file.write(&format!("{plan}\n{text}"))?;
                 }
                 (Format::Json, file) => {
                     let json = render::json::print(&render::json::ApplyForm::new(self.form(planned), report));
                     match file {
-                        Some(file) => Console::file(file, &json)?,
+                        Some(file) => file.write(&json)?,
                         None => self.console.data(&json)?,
                     }
                 }

@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind, Write},
-    path::Path,
+    io::{self, ErrorKind, Seek, Write},
+    path::{Path, PathBuf},
 };
 
 use anstream::{AutoStream, ColorChoice};
 
 use super::failure::Failure;
-use crate::config::Config;
+use crate::{config::Config, model::visible};
 
 /// Where text goes, and whether colours go with it.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +37,6 @@ impl Console {
             }
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    /// Data, to a file, without colours.
-    pub(crate) fn file(path: &Path, text: &str) -> Result<(), Failure> {
-        let plain = anstream::adapter::strip_str(text).to_string();
-        fs::write(path, plain).map_err(|error| Failure::failed(format!("cannot write `{}`", path.display())).because(&error))
     }
 
     /// For people, to standard error. There is nowhere to report a failure to.
@@ -74,6 +68,50 @@ impl Console {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(line.trim().to_owned()),
         }
+    }
+}
+
+/// A file that data goes to, without colours. It is opened before any work is done for it, and emptied when the data is there.
+#[derive(Debug)]
+pub(crate) struct Artefact {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl Artefact {
+    /// Makes the file where there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        Self::with(fs::OpenOptions::new().create(true), path)
+    }
+
+    /// Makes the file, which must not be there: neither a file nor a link of that name.
+    pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
+        Self::with(fs::OpenOptions::new().create_new(true), path)
+    }
+
+    fn with(options: &mut fs::OpenOptions, path: &Path) -> Result<Self, Failure> {
+        match options.write(true).open(path) {
+            Ok(file) => Ok(Self { file, path: path.to_owned() }),
+            Err(error) => {
+                let path = visible(&path.display().to_string());
+                Err(Failure::invalid(format!("cannot open `{path}` for writing")).because(&error))
+            }
+        }
+    }
+
+    /// Writes what the file is to hold, once.
+    pub(crate) fn write(&self, text: &str) -> Result<(), Failure> {
+        let (mut file, plain) = (&self.file, anstream::adapter::strip_str(text).to_string());
+        let mut write = || {
+            // A pipe or a terminal has no length.
+            if file.metadata()?.is_file() {
+                file.set_len(0)?;
+                file.rewind()?;
+            }
+            file.write_all(plain.as_bytes())
+        };
+        let path = || visible(&self.path.display().to_string());
+        write().map_err(|error: io::Error| Failure::failed(format!("cannot write `{}`", path())).because(&error))
     }
 }
 

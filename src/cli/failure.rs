@@ -64,11 +64,16 @@ impl Failure {
     }
 }
 
+/// What to do about a file that cannot be written to: nobody gave a wrong password.
+const UNWRITABLE: &str =
+    "make the file and its folder writable for who runs this, also to read: SQLite keeps its write-ahead log (WAL) beside the file";
+
 impl From<DirectoryError> for Failure {
     fn from(error: DirectoryError) -> Self {
         let (exit, hint) = match &error.kind {
             ErrorKind::Locked(_) => (Exit::Locked, Some("wait for it with `--wait 10m`")),
             ErrorKind::Refused => (Exit::Refused, Some("look at the credentials and permissions of the directory")),
+            ErrorKind::Unwritable => (Exit::Failed, Some(UNWRITABLE)),
             ErrorKind::Interrupted => (Exit::Interrupted, None),
             ErrorKind::Unavailable => (Exit::Failed, Some("run the same command again when it is back; nothing has to be undone")),
             ErrorKind::Incomplete => (Exit::Failed, Some("nothing is decided on a part of what a directory holds")),
@@ -94,6 +99,7 @@ mod tests {
             (ErrorKind::Refused, Exit::Refused),
             (ErrorKind::Interrupted, Exit::Interrupted),
             (ErrorKind::Unavailable, Exit::Failed),
+            (ErrorKind::Unwritable, Exit::Failed),
             (ErrorKind::Incomplete, Exit::Failed),
             (ErrorKind::Failed, Exit::Failed),
         ] {

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{
     args::ProjectArg,
-    console::Console,
+    console::{Artefact, Console},
     exit::Exit,
     failure::Failure,
     input,
@@ -58,8 +58,9 @@ fn kind(text: &str) -> Result<Kind, String> {
 /// Reads and prints.
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { kind, name, unmanaged, project, output: Output { format, file } } = args;
-    let home = input::home(project, None)?;
+    let home = input::home(project, None, console)?;
     let directory = home.open()?;
+    let file = file.as_deref().map(Artefact::open).transpose()?;
     let owner = &home.project.owner;
     let (mut items, mut left_out) = (Vec::new(), Vec::new());
     if *unmanaged {
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
         Format::Json => objects::json(&items, deletion),
     };
     match file {
-        Some(file) => Console::file(file, &text)?,
+        Some(file) => file.write(&text)?,
         None => console.data(&text)?,
     }
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::{
     args::ProjectArg,
-    console::Console,
+    console::{Artefact, Console},
     exit::Exit,
     failure::Failure,
     input,
@@ -64,12 +64,12 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
             Failure::invalid("`--into` writes documents to be kept, and those are YAML").hint("leave `-o json` out, or `--into`")
         );
     }
-    let home = input::home(project, None)?;
+    let home = input::home(project, None, console)?;
     let directory = home.open()?;
     let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
     let deletion = home.project.deletion;
     match (into, output) {
-        (Some(folder), _) => write_files(&files(&found.states, folder, deletion), *force, console)?,
+        (Some(folder), _) => write_files(&files(&found.states, folder, deletion), folder, *force, console)?,
         (None, Format::Yaml) => {
             console.data(&found.states.iter().map(|imported| imported_yaml(imported, deletion)).collect::<String>())?;
         }
@@ -92,7 +92,14 @@ fn files(states: &[ImportedState], folder: &Path, deletion: Deletion) -> BTreeMa
     files
 }
 
-fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: Console) -> Result<(), Failure> {
+fn write_files(files: &BTreeMap<PathBuf, String>, into: &Path, force: bool, console: Console) -> Result<(), Failure> {
+    if let Some(link) = files.keys().find_map(|file| link(file, into)) {
+        return Err(Failure::invalid(format!(
+            "`{}` is a symbolic link, so nothing was written",
+            visible(&link.display().to_string())
+        ))
+        .hint("what is imported stays below the folder that was named; remove the link, or name another folder"));
+    }
     if let Some(file) = files.keys().find(|file| !force && file.exists()) {
         return Err(Failure::invalid(format!("`{}` is there already, so nothing was written", file.display()))
             .hint("`--force` writes over it; another folder keeps both"));
@@ -102,10 +109,17 @@ fn write_files(files: &BTreeMap<PathBuf, String>, force: bool, console: Console)
             fs::create_dir_all(folder)
                 .map_err(|error| Failure::failed(format!("cannot make the folder `{}`", folder.display())).because(&error))?;
         }
-        Console::file(file, text)?;
+        let artefact = if force { Artefact::open(file)? } else { Artefact::new(file)? };
+        artefact.write(text)?;
         console.data(&format!("{}\n", visible(&file.display().to_string())))?;
     }
     Ok(())
+}
+
+/// The file, or the folder of its namespace, where that is a symbolic link: it may lead anywhere, even if to nothing yet.
+fn link<'a>(file: &'a Path, into: &Path) -> Option<&'a Path> {
+    let is_link = |path: &&Path| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    file.parent().filter(|folder| *folder != into).into_iter().chain([file]).find(is_link)
 }
 
 fn left_out(objects: &[LeftOut]) -> String {
@@ -116,4 +130,36 @@ fn left_out(objects: &[LeftOut]) -> String {
         counted(objects.len() as u64, "object cannot be declared and is left out", "objects cannot be declared and are left out");
     let lines = objects.iter().map(|LeftOut { what, reason }| format!("  {}: {}\n", visible(what), visible(reason)));
     format!("{} {count}:\n{}", paint(WARNING, "warning:"), lines.collect::<String>())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (into, outside) = (folder.path().join("into"), folder.path().join("outside"));
+        let console = Console::new(Config::from_env(), false);
+        let write = |file: &str, force| write_files(&[(into.join(file), "x".to_owned())].into(), &into, force, console);
+        fs::create_dir_all(into.join("a")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(outside.join("users.yaml"), into.join("a/users.yaml")).unwrap();
+        symlink(&outside, into.join("b")).unwrap();
+        symlink(outside.join("later"), into.join("c")).unwrap();
+        for file in ["a/users.yaml", "b/users.yaml", "c/users.yaml"] {
+            for force in [false, true] {
+                assert_eq!(write(file, force).unwrap_err().exit, Exit::Invalid, "{file}");
+            }
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        // The folder that was named may be reached by a link.
+        let linked = folder.path().join("linked");
+        symlink(&outside, &linked).unwrap();
+        write_files(&[(linked.join("roles.yaml"), "x".to_owned())].into(), &linked, false, console).unwrap();
+        assert!(outside.join("roles.yaml").exists());
+    }
 }

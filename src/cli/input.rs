@@ -12,13 +12,15 @@ use super::{
     console::Console,
     exit::Exit,
     failure::Failure,
-    place::{self, STDIN},
+    place::{self, PROJECT, STDIN},
+    render::style::{WARNING, paint},
 };
 use crate::{
     desired::{Desired, desired},
     directory::Directory,
     drivers,
     manifest::{self, Diagnostic, Input, Limits, LoadedProject, Problem, Project, Sources},
+    model::visible,
 };
 
 /// A project, and the folder that its paths start from.
@@ -68,7 +70,13 @@ impl Declaration {
 }
 
 /// The project of a command.
-pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Failure> {
+pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>, console: Console) -> Result<Home, Failure> {
+    if arg.project.is_none()
+        && let Some(file) = place::misnamed(first.map(PathBuf::as_path))?
+    {
+        let (word, file) = (paint(WARNING, "warning:"), visible(&file.display().to_string()));
+        console.note(&format!("{word} `{file}` is not read: a project file has the name `{PROJECT}`\n"));
+    }
     let Some(file) = place::project_file(arg.project.as_deref(), first.map(PathBuf::as_path))? else {
         return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
     };
@@ -87,7 +95,7 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>) -> Result<Home, Fa
 pub(crate) fn read(declaration: &Declaration, console: Console) -> Result<Read, Failure> {
     let Declaration { paths, project } = declaration;
     let start = Instant::now();
-    let home = home(project, paths.first())?;
+    let home = home(project, paths.first(), console)?;
     if paths.is_empty() && !home.declared {
         return Err(Failure::invalid("there is nothing to read: no PATH was given, and no `tenantry.yaml` found upward from here")
             .hint("name the folder that holds the documents: `tenantry plan tenants/`"));

@@ -10,6 +10,8 @@ use crate::manifest::Extent;
 
 /// The name of a project file.
 pub(crate) const PROJECT: &str = "tenantry.yaml";
+/// The name that people write for it.
+const MISNAMED: &str = "tenantry.yml";
 /// The PATH that means standard input.
 pub(crate) const STDIN: &str = "-";
 
@@ -29,16 +31,34 @@ pub(crate) fn project_file(named: Option<&Path>, first: Option<&Path>) -> Result
         let file = if named.is_dir() { named.join(PROJECT) } else { named.to_owned() };
         return if file.is_file() { Ok(Some(file)) } else { Err(missing(&file).hint("`--project` names a project file")) };
     }
-    let start = match first {
+    let here = working_directory()?;
+    let found = start(first)?.ancestors().map(|folder| folder.join(PROJECT)).find(|file| file.is_file());
+    Ok(found.map(|file| PathBuf::from(relative(&file, &here))))
+}
+
+/// A file of the name that other tools allow, where ours is looked for and before it is found: nobody reads it.
+pub(crate) fn misnamed(first: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    for folder in start(first)?.ancestors() {
+        let other = folder.join(MISNAMED);
+        if other.is_file() {
+            return Ok(Some(PathBuf::from(relative(&other, &working_directory()?))));
+        }
+        if folder.join(PROJECT).is_file() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// The folder from which a project file is looked for upward.
+fn start(first: Option<&Path>) -> Result<PathBuf, Failure> {
+    match first {
         Some(path) if path != Path::new(STDIN) => {
             let path = existing(path)?;
-            if path.is_dir() { path } else { path.parent().map(Path::to_owned).unwrap_or_default() }
+            Ok(if path.is_dir() { path } else { path.parent().map(Path::to_owned).unwrap_or_default() })
         }
-        Some(_) | None => working_directory()?,
-    };
-    let here = working_directory()?;
-    let found = start.ancestors().map(|folder| folder.join(PROJECT)).find(|file| file.is_file());
-    Ok(found.map(|file| PathBuf::from(relative(&file, &here))))
+        Some(_) | None => working_directory(),
+    }
 }
 
 /// What the PATHs, or in their absence the `paths` of the project, say.

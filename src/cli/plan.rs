@@ -32,11 +32,12 @@ pub(crate) struct Args {
 /// Plans and prints.
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);
     let actor = session.actor();
     console.note(&render::diagnostics::text(&problems.shown));
-    let publisher = Publisher::new(&args.outputs.outputs, console);
+    console.note(&session.unmatched(&planned));
     publisher.publish(|format| match format {
         Format::Text => render::plan::text(&planned, actor, session.sources()),
         Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),

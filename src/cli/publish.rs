@@ -1,40 +1,49 @@
 //! Writes one result in every form that was asked for.
 
-use super::{args::Format, console::Console, failure::Failure, values::Output};
+use super::{
+    args::Format,
+    console::{Artefact, Console},
+    failure::Failure,
+    values::Output,
+};
 
 /// The forms asked for, at most one of them on standard output.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    outputs: Vec<Output<Format>>,
+    outputs: Vec<(Format, Option<Artefact>)>,
     console: Console,
 }
 
 impl Publisher {
-    /// Text goes to standard output unless something else does: an artefact in a file does not make a terminal silent.
-    pub(crate) fn new(outputs: &[Output<Format>], console: Console) -> Self {
-        let mut outputs = outputs.to_vec();
-        if outputs.iter().all(|output| output.file.is_some()) {
-            outputs.push(Output { format: Format::Text, file: None });
+    /// Opens every file, so that nothing is done whose report could not be kept. That is after the documents were read: a
+    /// report can lie among them. Text goes to standard output unless something else does: an artefact in a file does not
+    /// make a terminal silent.
+    pub(crate) fn open(outputs: &[Output<Format>], console: Console) -> Result<Self, Failure> {
+        let open = |Output { format, file }: &Output<Format>| Ok((*format, file.as_deref().map(Artefact::open).transpose()?));
+        let opened = outputs.iter().map(open).collect::<Result<Vec<_>, Failure>>();
+        let mut outputs = opened.map_err(|failure| failure.hint("what `-o` names is opened first: nothing was done"))?;
+        if outputs.iter().all(|(_, file)| file.is_some()) {
+            outputs.push((Format::Text, None));
         }
-        Self { outputs, console }
+        Ok(Self { outputs, console })
     }
 
-    /// Whether standard output holds nothing but one JSON value.
-    pub(crate) fn outputs(&self) -> &[Output<Format>] {
+    /// What goes where; no file means standard output.
+    pub(crate) fn outputs(&self) -> &[(Format, Option<Artefact>)] {
         &self.outputs
     }
 
     /// Whether standard output holds nothing but one JSON value.
     pub(crate) fn json_on_stdout(&self) -> bool {
-        self.outputs.iter().any(|output| output.file.is_none() && output.format == Format::Json)
+        self.outputs.iter().any(|(format, file)| file.is_none() && *format == Format::Json)
     }
 
     /// Writes everything.
     pub(crate) fn publish(&self, render: impl Fn(Format) -> String) -> Result<(), Failure> {
-        for Output { format, file } in &self.outputs {
+        for (format, file) in &self.outputs {
             let text = render(*format);
             match file {
-                Some(file) => Console::file(file, &text)?,
+                Some(file) => file.write(&text)?,
                 None => self.console.data(&text)?,
             }
         }

@@ -10,14 +10,15 @@ use super::{
     console::Console,
     failure::Failure,
     input::{self, Read},
+    render::style::{HINT, paint},
 };
 use crate::{
     directory::{Directory, Stop},
     manifest::{Diagnostic, Severity, Sources},
-    model::Key,
+    model::{Field, FieldValue, Key},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request},
-    plan::{Allow, Purge},
+    plan::{Allow, Change, Purge, Reason},
     report::Report,
 };
 
@@ -73,6 +74,21 @@ impl Session {
         let shown = self.read.diagnostics(&planned.problems);
         let errors = shown.iter().filter(|problem| problem.severity == Severity::Error).count() as u64;
         Problems { shown, errors }
+    }
+
+    /// What `--adopt KEY` and `--purge KEY` name and the plan has nothing of: a typing error that would pass in silence.
+    pub(crate) fn unmatched(&self, planned: &Planned) -> String {
+        let none = |key: &Key, matches: fn(&Change) -> bool| {
+            let decision = planned.plan.decision(key);
+            decision.is_none_or(|it| it.held.is_none() && !it.change.as_ref().is_some_and(matches))
+        };
+        let adopts = |change: &Change| change.fields().iter().any(|it| it.field == Field::Owner && it.after != FieldValue::None);
+        let purges = |change: &Change| change.reason == Reason::Purged;
+        let adopt = self.adopt.iter().filter(|key| none(key, adopts));
+        let purge = self.purge.keys.iter().filter(|key| none(key, purges));
+        let adopt = adopt.map(|key| format!("`--adopt {key}` matches nothing: this plan takes no such object over"));
+        let purge = purge.map(|key| format!("`--purge {key}` matches nothing: there is no such retired account to delete"));
+        adopt.chain(purge).map(|text| format!("{} {text}\n", paint(HINT, "note:"))).collect()
     }
 
     fn request(&self) -> Request<'_> {

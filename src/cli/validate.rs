@@ -28,9 +28,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let read = input::read(&args.declaration, console)?;
     let problems = read.diagnostics(&crate::desired::roles(&read.desired, &read.home.project, None).problems);
+    let publisher = Publisher::open(&args.outputs.outputs, console)?;
     console.note(&render::diagnostics::text(&problems));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let publisher = Publisher::new(&args.outputs.outputs, console);
     publisher.publish(|format| match format {
         Format::Text => render::diagnostics::verdict(read.desired.documents, &problems),
         Format::Json => render::json::print(&render::json::ValidateForm::new(&problems)),

@@ -93,6 +93,8 @@ fn document(key: &Key, declared: &Declared, default: Deletion) -> Fields {
         spec.push(("enabled", Out::Flag(false)));
     }
     spec.extend(credential.as_ref().map(|it| ("credential", Out::Map(credential_fields(it)))));
+    // A role that nobody declares is deleted: there is nothing to say about it.
+    let deletion = deletion.filter(|_| !matches!(body, Body::Role(_)));
     spec.extend(deletion.filter(|it| *it != default).map(|it| ("deletion", text(it.as_str()))));
     vec![
         ("apiVersion", text(API_VERSION)),

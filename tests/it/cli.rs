@@ -69,6 +69,7 @@ goldens! {
     empty_input,
     expect,
     first_apply,
+    flags_and_files,
     get,
     import_round_trip,
     invalid_documents,

@@ -153,6 +153,35 @@ async fn what_is_damaged_is_not_taken_for_empty() {
 }
 
 #[tokio::test]
+async fn an_emptied_directory_is_not_taken_for_a_new_one() {
+    let folder = populated().await;
+    tamper(&folder, "PRAGMA foreign_keys = OFF; DELETE FROM objects");
+    let error = observe(&folder).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Incomplete);
+    assert!(error.chain().contains("an empty list from a directory that held things"), "{}", error.chain());
+
+    // One whose things were all deleted by us is empty, and so is one that was made and never filled.
+    let (folder, directory) = fresh();
+    let mut org = Org::new(directory.clone());
+    org.create(company("north", None)).await;
+    org.execute(&delete(&key("company/n/north"))).await.unwrap();
+    assert_eq!(observe(&folder).await.unwrap().ours, []);
+    let (folder, directory) = fresh();
+    directory.remember_root(&name("acme"), "x").await.unwrap();
+    assert_eq!(observe(&folder).await.unwrap().ours, []);
+}
+
+#[tokio::test]
+async fn a_folder_is_no_database() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("tenantry.db")).unwrap();
+    let error = observe(&folder).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Rejected);
+    assert!(error.chain().contains("it is a folder"), "{}", error.chain());
+    assert_eq!(Sqlite::open(folder.path(), Path::new(":memory:")).unwrap_err().kind, ErrorKind::Rejected);
+}
+
+#[tokio::test]
 async fn a_stranger_never_fails_a_read() {
     let folder = populated().await;
     let columns = "id, kind, username, email, body, created_at";

@@ -14,7 +14,7 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
         Action::Create(state) => vec![format!("{}{}", created(state), signs_in(change, state))],
         Action::Delete => vec![removed(change)],
         Action::Update { fields, to: _ } => {
-            let differing = fields.iter().filter(|field| !told(field, change.verb())).map(field_change);
+            let differing = fields.iter().filter(|field| !told(field, change)).map(field_change);
             let owed = issued(change).map(|method| format!("credential: {method} becomes due"));
             reason(change).into_iter().chain(differing).chain(owed).collect()
         }
@@ -125,20 +125,26 @@ fn reason(change: &Change) -> Option<String> {
         Reason::DisabledOutside => Some("was disabled outside, and is declared enabled".into()),
         Reason::Expired => Some("its `expires` is over".into()),
         Reason::MovedFrom(_) => Some("the same account under another name".into()),
-        Reason::Adopted => Some("not managed so far; keeps its account".into()),
+        Reason::Adopted => Some(format!("{}; keeps its account", adopted(change))),
         Reason::Purged => Some("its deletion is asked for with `--purge`".into()),
         Reason::Salvaged => Some("its document is broken, and this much is certain".into()),
         Reason::ShuttingOff => Some("this goes at once, the rest of it is held".into()),
     }
 }
 
+/// Whose it was, if anybody's.
+fn adopted(change: &Change) -> String {
+    let owner = change.fields().iter().find(|it| it.field == Field::Owner && it.before != FieldValue::None);
+    owner.map_or_else(|| "not managed so far".to_owned(), field_change)
+}
+
 /// Whether verb and reason have said already what a field says: nobody needs to read `enabled: yes → no` beside `disable`.
-fn told(change: &FieldChange, verb: Verb) -> bool {
-    let FieldChange { field, before: _, after: _ } = change;
+fn told(difference: &FieldChange, change: &Change) -> bool {
+    let (verb, FieldChange { field, before: _, after: _ }) = (change.verb(), difference);
     match field {
         Field::Enabled => matches!(verb, Verb::Disable | Verb::Enable | Verb::Delete),
         Field::Suspended | Field::Retired => true,
-        Field::Owner => matches!(verb, Verb::Adopt | Verb::Release),
+        Field::Owner => matches!(verb, Verb::Adopt | Verb::Release) || change.reason == Reason::Adopted,
         Field::Key
         | Field::Deletion
         | Field::Parent

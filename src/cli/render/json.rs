@@ -7,9 +7,10 @@ use serde::Serialize;
 use crate::{
     cli::{failure::Failure, summary::Summary},
     manifest::{Diagnostic, Severity, Sources},
-    model::{Field, FieldChange, FieldValue},
+    model::{Credential, Field, FieldChange, FieldValue},
+    observed::CredentialMark,
     pipeline::Planned,
-    plan::{Change, Decision, Gate, Held, Refusal},
+    plan::{Change, CredentialAction, Decision, Gate, Held, Refusal},
     report::{Done, Outcome, Report, ResultKind, Skipped},
 };
 
@@ -90,6 +91,8 @@ struct ObjectForm {
     source: Option<SourceForm>,
     /// What differs; for a create every field that is given.
     changes: Vec<ChangeForm>,
+    /// The credential that is asked for with it.
+    credential: Option<CredentialForm>,
     /// What is not done, and why.
     hold: Option<HoldForm>,
 }
@@ -114,6 +117,17 @@ struct ChangeForm {
     after: FieldValue,
     /// Personal data: keep it out of public logs.
     sensitive: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct CredentialForm {
+    #[schemars(extend("enum" = ["Invite", "Temporary", "Secret", "Hash", "None"]))]
+    method: &'static str,
+    /// The `credential.reset` of the document.
+    reset: Option<String>,
+    /// What the account's mark says from then on: `owed` is one that becomes due, `given` one that counts as delivered.
+    #[schemars(extend("enum" = ["none", "owed", "given"]))]
+    mark: &'static str,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -247,6 +261,7 @@ fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
         reason: change.as_ref().map(|change| change.reason.name()),
         source: declared.or(last).and_then(|place| source(&place)),
         changes: change.as_ref().map_or_else(Vec::new, changes),
+        credential: change.as_ref().and_then(|change| change.credential.as_ref()).map(credential),
         hold: held.as_ref().map(|Held { hold, message }| HoldForm { reason: hold.name(), message: message.clone() }),
     }
 }
@@ -258,6 +273,16 @@ fn source(place: &str) -> Option<SourceForm> {
 
 fn changes(change: &Change) -> Vec<ChangeForm> {
     change.differences().into_iter().map(form).collect()
+}
+
+fn credential(action: &CredentialAction) -> CredentialForm {
+    let CredentialAction { credential: Credential { method, source: _, reset }, mark } = action;
+    let mark = match mark {
+        CredentialMark::None => "none",
+        CredentialMark::Owed(_) => "owed",
+        CredentialMark::Given(_) => "given",
+    };
+    CredentialForm { method: method.as_str(), reset: reset.as_ref().map(ToString::to_string), mark }
 }
 
 fn form(change: FieldChange) -> ChangeForm {

@@ -248,6 +248,21 @@ fn hex(hash: &Hash) -> String {
     })
 }
 
+/// Refuses a directory without a single object while the trail knows of one that nobody deleted: that is no new directory,
+/// and its accounts must not be created anew.
+pub(super) fn check_emptied(connection: &Connection) -> Result<(), DirectoryError> {
+    // Beside `max` SQLite takes the other columns from the row that has it.
+    let left = "SELECT kind || '/' || namespace || '/' || name FROM \
+                (SELECT kind, namespace, name, verb, max(seq) FROM audit GROUP BY remote) WHERE verb <> 'delete' LIMIT 1";
+    let left: Option<String> =
+        connection.query_row(left, [], |row| row.get(0)).optional().map_err(|error| failed("read the audit trail", error))?;
+    let Some(key) = left else { return Ok(()) };
+    let cause = format!(
+        "an empty list from a directory that held things: the audit trail has no deletion of {key}; to begin anew, remove the file"
+    );
+    Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause))
+}
+
 /// Refuses a trail that does not end where it ended: the budget counts from it.
 pub(super) fn check_head(connection: &Connection) -> Result<(), DirectoryError> {
     let failed = |error| failed("read the audit trail", error);

@@ -53,6 +53,10 @@ struct Writer {
 impl Sqlite {
     /// Stands for the file at `path`, which is relative to `base` and which the first write makes. No I/O.
     pub fn open(base: &Path, path: &Path) -> Result<Self, DirectoryError> {
+        if path == Path::new(":memory:") {
+            let cause = "a database in memory is gone when the run ends, and `sqlite.path` names a file";
+            return Err(DirectoryError::new("open the directory `:memory:`", ErrorKind::Rejected).because(cause));
+        }
         schema::assert_library()?;
         Ok(Self {
             name: format!("sqlite: {}", path.display()),
@@ -192,7 +196,7 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
         }
         Some(
             ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied,
-        ) => ErrorKind::Refused,
+        ) => ErrorKind::Unwritable,
         Some(ErrorCode::ConstraintViolation) => ErrorKind::Conflict,
         // `ErrorCode` is not ours: what else there is, is a defect of ours.
         Some(_) | None => ErrorKind::Failed,

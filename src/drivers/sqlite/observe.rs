@@ -79,6 +79,9 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
             Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
         }
     }
+    if ours.is_empty() && strangers.is_empty() {
+        audit::check_emptied(connection)?;
+    }
     let spent = spent(connection, window)?;
     let root = "SELECT root FROM applied WHERE owner = ?1";
     let root = connection.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;

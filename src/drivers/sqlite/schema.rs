@@ -34,6 +34,10 @@ const READING: &str = "PRAGMA query_only = ON; PRAGMA mmap_size = 0; PRAGMA cach
 /// Whether the file is there. One that is not while its log still is has been taken away, which is not the same as empty.
 pub(super) fn exists(path: &Path) -> Result<bool, DirectoryError> {
     let present = |path: &Path| match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let cause = "it is a folder, and `sqlite.path` names a file";
+            Err(DirectoryError::new(format!("open {}", path.display()), ErrorKind::Rejected).because(cause))
+        }
         Ok(found) => Ok(Some(found.len())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(DirectoryError::new(format!("open {}", path.display()), kind_of(&error)).because(error)),
@@ -191,10 +195,31 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// What kind of failure an error of the file system is.
 pub(super) fn kind_of(error: &io::Error) -> ErrorKind {
-    if error.kind() == io::ErrorKind::PermissionDenied { ErrorKind::Refused } else { ErrorKind::Unavailable }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Unwritable,
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => ErrorKind::Rejected,
+        // `io::ErrorKind` is not ours: what else there is may pass.
+        _ => ErrorKind::Unavailable,
+    }
 }
 
 /// A duration in microseconds, as times are stored.
 pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_ours_to_write_to_is_no_matter_of_credentials() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            assert_eq!(kind_of(&kind.into()), ErrorKind::Unwritable);
+        }
+        for code in [rusqlite::ffi::SQLITE_CANTOPEN, rusqlite::ffi::SQLITE_READONLY, rusqlite::ffi::SQLITE_PERM] {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            assert_eq!(failed("open x", error).kind, ErrorKind::Unwritable);
+        }
+    }
 }
