@@ -5,10 +5,12 @@
 //! its key, or counts as unreadable, and then nothing that is missing is missed.
 
 mod check;
+mod classify;
 mod diagnose;
 mod document;
 mod hidden;
 mod json;
+mod list;
 mod place;
 mod plain;
 mod project;

@@ -15,6 +15,26 @@ pub const MOVED_FROM: &str = "tenantry.dev/moved-from";
 /// Annotation: the one account that a document may take over.
 pub const ADOPT: &str = "tenantry.dev/adopt";
 
+/// How our annotations begin.
+const OURS: &str = "tenantry.dev/";
+/// Every annotation of ours.
+pub(super) const ANNOTATIONS: [&str; 8] = [
+    MOVED_FROM,
+    ADOPT,
+    "tenantry.dev/paused",
+    "tenantry.dev/reconcile-at",
+    "tenantry.dev/commit",
+    "tenantry.dev/approve",
+    "tenantry.dev/reject",
+    "tenantry.dev/rebind",
+];
+
+/// Whether an annotation is written as if it were ours, and is none.
+pub(super) fn misspelt_annotation(name: &str) -> bool {
+    let ours = name.trim().get(..OURS.len()).is_some_and(|it| it.eq_ignore_ascii_case(OURS));
+    ours && !ANNOTATIONS.contains(&name)
+}
+
 /// The `spec` of one kind of document.
 pub trait Spec: DeserializeOwned {
     /// The kind.
@@ -126,8 +146,18 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Reads `tenantry.dev/moved-from`: NAMESPACE/NAME of the same kind, or NAME in the same namespace.
+/// Reads `tenantry.dev/moved-from`: NAMESPACE/NAME of the same kind, or NAME in the same namespace; before a namespace the
+/// kind may stand, as keys are printed.
 pub(super) fn moved_from(key: &Key, text: &str) -> Result<Key, ValueError> {
+    let text = match text.split_once('/') {
+        Some((kind, rest)) if rest.contains('/') => {
+            if kind != key.kind.word() {
+                return Err(ValueError::new(format!("must be NAMESPACE/NAME of another `{}`", key.kind.word())));
+            }
+            rest
+        }
+        Some(_) | None => text,
+    };
     let (namespace, name) = match text.split_once('/') {
         Some((namespace, name)) => (Namespace::new(namespace)?, name),
         None => (key.namespace.clone(), text),
@@ -219,7 +249,8 @@ mod tests {
         let key: Key = "user/nord/mara".parse().unwrap();
         assert_eq!(moved_from(&key, "mara-l").unwrap().to_string(), "user/nord/mara-l");
         assert_eq!(moved_from(&key, "sud/mara").unwrap().to_string(), "user/sud/mara");
-        for bad in ["mara", "nord/mara", "a/b/c", "", "Mara"] {
+        assert_eq!(moved_from(&key, "user/sud/mara").unwrap().to_string(), "user/sud/mara");
+        for bad in ["mara", "nord/mara", "a/b/c", "", "Mara", "role/nord/mara-l", "user/nord/mara", "user/a/b/c"] {
             assert!(moved_from(&key, bad).is_err(), "{bad}");
         }
     }

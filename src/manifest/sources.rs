@@ -29,6 +29,14 @@ pub(super) enum From {
 }
 
 impl Source {
+    /// Whether it has the name of a project file.
+    pub(super) fn is_project(&self) -> bool {
+        match &self.from {
+            From::File(path) => path.file_name().is_some_and(|it| it == "tenantry.yaml"),
+            From::Text(_) => false,
+        }
+    }
+
     pub(super) fn is_json(&self) -> bool {
         match &self.from {
             From::File(path) => path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json")),

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary.
 
 mod architecture;
+mod broken;
 mod cli;
 mod conformance;
 mod core;

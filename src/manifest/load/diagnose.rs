@@ -4,8 +4,17 @@ use std::{borrow::Cow, collections::HashMap, ops::Range, sync::Arc};
 
 use serde::Serialize;
 
-use super::{Limits, document, json, place, secrets, split, split::Piece, tree};
-use crate::manifest::{Code, Form, Lowered, Origin, Place, Problem, Related, Severity, Sources};
+use super::{
+    Limits,
+    document::{self, Format, Found},
+    json, place, secrets, split,
+    split::Piece,
+    tree,
+};
+use crate::{
+    manifest::{Code, Lowered, Origin, Place, Problem, Related, Severity, Sources},
+    model::visible,
+};
 
 /// A problem with its place: `{code, severity, message, file, line, column, hint}` in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -173,8 +182,8 @@ impl Opened {
         }
         let fits = |row: &usize| {
             let text = self.pieces[*row].text(&self.text);
-            matches!(document::strict(&text, self.json, origin, &mut Vec::new()),
-                document::Found::Ours(Lowered { key: found, origin: _, form: Form::Sound(_) | Form::Broken(_) }) if Some(&found) == key)
+            matches!(document::strict(&text, Format { json: self.json, project: false }, origin, &mut Vec::new()),
+                Found::Ours(Lowered { key: found, .. }) | Found::Torn(Lowered { key: found, .. }) if Some(&found) == key)
         };
         Some((first..first + count).find(fits).unwrap_or(first))
     }
@@ -223,13 +232,20 @@ impl Opened {
         }
         let (_, shown) = self.shown.as_ref()?;
         let above = self.text[from..start].chars().count();
-        let text: String = shown.iter().skip(above).take(line.chars().count()).collect();
+        let text: String = shown.iter().skip(above).take(line.chars().count()).copied().map(shown_as).collect();
         let bytes = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |it| it.0);
         let length =
             self.text.get(range.start..range.end.clamp(range.start, (start + line.len()).max(range.start)))?.chars().count();
         let range = bytes(column - 1)..bytes(column - 1 + length);
         Some(Snippet { first_line: u32::try_from(row + 1).ok()?, range, text })
     }
+}
+
+/// What stands for a character in a source line: nothing in it may steer a terminal, or hide.
+fn shown_as(c: char) -> char {
+    let hides = matches!(c, '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    let plain = c == '\t' || !(hides || c.is_control() || visible(c.encode_utf8(&mut [0; 4])).starts_with("\\u"));
+    if plain { c } else { char::REPLACEMENT_CHARACTER }
 }
 
 /// The first line of a document that is neither empty nor a comment nor a mark.

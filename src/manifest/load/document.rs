@@ -6,13 +6,13 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::{
     check::{self, Finding},
-    plain, scan,
+    classify, plain, scan, split,
     tree::{self, Data, Fault, Node, Plain, resolve},
 };
 use crate::{
     manifest::{
-        ADOPT, API_VERSION, Code, CompanySpec, CustomerSpec, Declared, Form, GROUP, Lowered, MOVED_FROM, Origin, Place, Problem,
-        RoleSpec, Salvage, Spec, Step, UserSpec,
+        ADOPT, API_VERSION, Code, CompanySpec, CustomerSpec, Declared, Form, Lowered, MOVED_FROM, Origin, Place, Problem, RoleSpec,
+        Spec, Step, UserSpec,
         lower::{self, lower},
         schema,
         text::{Text, given},
@@ -28,12 +28,22 @@ const PROBLEMS: usize = 200;
 pub(super) enum Found {
     /// One of ours, whose identity is known.
     Ours(Lowered),
+    /// The same, broken so that there may be more in it: another document, or the account of somebody else.
+    Torn(Lowered),
     /// One of ours, or maybe one: whose it is cannot be told.
     Unreadable,
     /// Not for us.
     Foreign,
     /// Ours, and not a thing: a project, a Directory; or nothing at all.
     Skipped,
+}
+
+/// What a text is taken for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Format {
+    pub(super) json: bool,
+    /// Whether it stands in a project file.
+    pub(super) project: bool,
 }
 
 /// A document as it is written.
@@ -84,6 +94,8 @@ struct Metadata {
 struct Annotations {
     moved_from: Option<Text>,
     adopt: Option<Text>,
+    /// One looks like ours and is none.
+    misspelt: bool,
 }
 
 impl<'de> Deserialize<'de> for Annotations {
@@ -103,7 +115,7 @@ impl<'de> Deserialize<'de> for Annotations {
                     match key.as_str() {
                         MOVED_FROM => out.moved_from = Some(value),
                         ADOPT => out.adopt = Some(value),
-                        _ => {}
+                        name => out.misspelt |= lower::misspelt_annotation(name),
                     }
                     seen.push(key);
                 }
@@ -115,10 +127,10 @@ impl<'de> Deserialize<'de> for Annotations {
 }
 
 /// Reads one document.
-pub(super) fn read(text: &str, json: bool, origin: Origin, problems: &mut Vec<Problem>) -> Found {
-    match fast(text, json, origin) {
+pub(super) fn read(text: &str, format: Format, origin: Origin, problems: &mut Vec<Problem>) -> Found {
+    match fast(text, format.json, origin) {
         Some(lowered) => Found::Ours(lowered),
-        None => strict(text, json, origin, problems),
+        None => strict(text, format, origin, problems),
     }
 }
 
@@ -170,18 +182,21 @@ impl<S: Spec> Document<S> {
             return Err("another kind or version".to_owned());
         }
         let Metadata { name, namespace, annotations, .. } = &self.metadata;
+        if annotations.misspelt {
+            return Err("an annotation of ours that does not exist".to_owned());
+        }
         let key = identity(S::KIND, namespace.as_ref().map(Text::as_str), name.as_str())?;
         sound(&self.spec, key, annotations, origin).map_err(|_| "a value is wrong".to_owned())
     }
 }
 
 fn sound<S: Spec>(spec: &S, key: Key, annotations: &Annotations, origin: Origin) -> Result<Lowered, Vec<Problem>> {
-    let Annotations { moved_from, adopt } = annotations;
+    let Annotations { moved_from, adopt, misspelt: _ } = annotations;
     let declared = lower(spec, &key, moved_from.as_ref().map(Text::as_str), adopt.as_ref().map(Text::as_str), origin)?;
     Ok(Lowered { key, origin, form: Form::Sound(Box::new(declared)) })
 }
 
-fn identity(kind: Kind, namespace: Option<&str>, name: &str) -> Result<Key, String> {
+pub(super) fn identity(kind: Kind, namespace: Option<&str>, name: &str) -> Result<Key, String> {
     let namespace = match namespace {
         Some(text) => Namespace::new(text).map_err(|error| error.message)?,
         None if kind == Kind::Role => Namespace::GLOBAL,
@@ -191,7 +206,8 @@ fn identity(kind: Kind, namespace: Option<&str>, name: &str) -> Result<Key, Stri
 }
 
 /// The second look: every problem, and whatever can be salvaged.
-pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<Problem>) -> Found {
+pub(super) fn strict(text: &str, format: Format, origin: Origin, problems: &mut Vec<Problem>) -> Found {
+    let json = format.json;
     let normal = if json { super::json::normal(text) } else { text.into() };
     let mut tree = tree::parse(&normal);
     if json && let Err(error) = serde_json::from_str::<de::IgnoredAny>(text) {
@@ -203,9 +219,9 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
     }
     tree.faults.extend(super::hidden::find(text));
     let root = match &tree.root {
-        None if tree.faults.is_empty() => return Found::Skipped,
+        None if tree.faults.is_empty() && !json => return Found::Skipped,
         Some(Node { data: Data::Scalar { text, plain: true }, at: _ })
-            if resolve(text) == Plain::Null && tree.faults.is_empty() =>
+            if resolve(text) == Plain::Null && tree.faults.is_empty() && !json =>
         {
             return Found::Skipped;
         }
@@ -214,7 +230,7 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
     let mut out = Vec::new();
     out.extend(tree.faults.iter().map(|fault| super::place::fault(fault, text, origin)));
     let found = match root {
-        Some(root) if matches!(root.data, Data::Map { .. }) => map(root, &tree.faults, origin, &mut out),
+        Some(root) if matches!(root.data, Data::Map { .. }) => map(root, &tree.faults, format, origin, &mut out),
         Some(root) if tree.faults.is_empty() => {
             let what = if matches!(root.data, Data::List(_)) { "a list" } else { "a single value" };
             let message = format!("this document is {what}, and must be a mapping with `apiVersion` and `kind`");
@@ -223,11 +239,11 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
         }
         Some(_) | None => Found::Unreadable,
     };
-    if matches!(found, Found::Foreign) {
-        // Templates and the like are often no YAML at all.
-        out.retain(|it| it.code == Code::Foreign);
-    }
+    let torn = broken_off(&tree.faults) || split::stray_break(text);
     let found = match found {
+        Found::Foreign => classify::foreign(root, torn, text, origin, &mut out),
+        // What is told elsewhere of a project: that documents may follow where it breaks off is told here.
+        Found::Skipped if torn => Found::Unreadable,
         Found::Ours(lowered) if out.is_empty() => agree(lowered, text, json, origin, &mut out),
         found => found,
     };
@@ -239,12 +255,21 @@ pub(super) fn strict(text: &str, json: bool, origin: Origin, problems: &mut Vec<
     }
     let errors = out.iter().any(|it| it.severity == crate::manifest::Severity::Error);
     problems.append(&mut out);
-    match found {
-        Found::Ours(lowered) if errors && matches!(lowered.form, Form::Sound(_)) => {
-            Found::Ours(Lowered { form: Form::Broken(root.map(|root| salvage(root, &lowered.key)).unwrap_or_default()), ..lowered })
-        }
-        found => found,
+    let Found::Ours(mut lowered) = found else { return found };
+    if errors && matches!(lowered.form, Form::Sound(_)) {
+        lowered.form = Form::Broken(root.map(|root| classify::salvage(root, &lowered.key, &tree.faults)).unwrap_or_default());
     }
+    match &lowered.form {
+        Form::Broken(salvage) if torn || root.is_some_and(|root| classify::hides_more(root, text, lowered.key.kind, salvage)) => {
+            Found::Torn(lowered)
+        }
+        Form::Broken(_) | Form::Sound(_) => Found::Ours(lowered),
+    }
+}
+
+/// Whether a text was not read to its end.
+fn broken_off(faults: &[Fault]) -> bool {
+    faults.iter().any(|it| matches!(it.code, Code::Syntax | Code::TooMuch))
 }
 
 /// The typed parser must read the same; two readings are no reading.
@@ -259,17 +284,17 @@ fn agree(lowered: Lowered, text: &str, json: bool, origin: Origin, out: &mut Vec
     Found::Ours(lowered)
 }
 
-fn map(root: &Node, faults: &[Fault], origin: Origin, out: &mut Vec<Problem>) -> Found {
-    let kind = match classify(root, origin, out) {
+fn map(root: &Node, faults: &[Fault], format: Format, origin: Origin, out: &mut Vec<Problem>) -> Found {
+    let kind = match classify::classify(root, format, origin, out) {
         Ok(kind) => kind,
         Err(found) => return found,
     };
-    let broken_off = faults.iter().any(|it| matches!(it.code, Code::Syntax | Code::TooMuch));
+    let broken_off = broken_off(faults);
     if broken_off {
         // What follows from the break is not told again.
         out.retain(|it| it.code != Code::NoIdentity);
     }
-    let key = own_key(root, kind);
+    let key = classify::own_key(root, kind);
     if !broken_off {
         let named = key.clone().unwrap_or_else(|| Key::new(kind, Namespace::DEFAULT, Name::new("x").expect("a label")));
         let declared = match kind {
@@ -291,97 +316,8 @@ fn map(root: &Node, faults: &[Fault], origin: Origin, out: &mut Vec<Problem>) ->
     for problem in out.iter_mut() {
         problem.key = Some(key.clone());
     }
-    let form = Form::Broken(salvage(root, &key));
+    let form = Form::Broken(classify::salvage(root, &key, faults));
     Found::Ours(Lowered { key, origin, form })
-}
-
-/// Tells whether a document is ours, and of which kind.
-#[expect(clippy::result_large_err, reason = "the error is one of the results, and rare")]
-fn classify(root: &Node, origin: Origin, out: &mut Vec<Problem>) -> Result<Kind, Found> {
-    let text = |name: &str| root.get(name).and_then(certain);
-    let (version, kind) = (text("apiVersion"), text("kind"));
-    let group = version.map(|it| it.split_once('/').map_or("", |it| it.0));
-    let ours = group == Some(GROUP);
-    let near = group.is_some_and(|it| !ours && strsim::damerau_levenshtein(it, GROUP) <= 3);
-    let word = kind.map(visible).unwrap_or_default();
-    if let Some(kind) = kind
-        && (ours || near || version.is_none())
-        && matches!(kind, "Project" | "Directory")
-    {
-        return Err(if ours { Found::Skipped } else { unknown_version(version, origin, out) });
-    }
-    let known = kind.and_then(Kind::parse).filter(|it| ours || near || version.is_none() || Some(it.manifest()) == kind);
-    // Kubernetes' own roles stand in every folder that declares a cluster.
-    let rbac = group == Some("rbac.authorization.k8s.io");
-    if let (Some(version), Some(kind)) = (version, kind)
-        && !ours
-        && !near
-        && (known.is_none() || rbac)
-    {
-        let message = format!("`{}` of `{}` is not for Tenantry", visible(kind), visible(version));
-        out.push(Problem::warning(Code::Foreign, origin, Place::path("kind"), message));
-        return Err(Found::Foreign);
-    }
-    let mut refuse = |field: &str, message: String, hint: Option<String>| {
-        let place = Place::path(if root.has(field) { field } else { "" });
-        out.push(Problem { hint, ..Problem::error(Code::NoIdentity, origin, place, message) });
-    };
-    match version {
-        None => refuse("apiVersion", missing(root, "apiVersion"), Some(format!("write `apiVersion: {API_VERSION}`"))),
-        Some(API_VERSION) => {}
-        Some(version) => {
-            let message = format!("there is no version `{}` of our documents", visible(version));
-            refuse("apiVersion", message, Some(format!("write `apiVersion: {API_VERSION}`")));
-        }
-    }
-    match (kind, known) {
-        (None, _) => refuse("kind", missing(root, "kind"), Some("one of `Role`, `Company`, `Customer`, `User`".into())),
-        (Some(kind), None) => {
-            let near = check::nearest(kind, Kind::ALL.into_iter().map(Kind::manifest));
-            let hint =
-                near.map_or_else(|| "there are `Role`, `Company`, `Customer`, `User`".into(), |it| format!("did you mean `{it}`?"));
-            refuse("kind", format!("there is no kind `{word}`"), Some(hint));
-        }
-        (Some(kind), Some(known)) if kind != known.manifest() => {
-            refuse("kind", format!("there is no kind `{word}`"), Some(format!("did you mean `{}`?", known.manifest())));
-        }
-        (Some(_), Some(_)) => {}
-    }
-    known.ok_or(Found::Unreadable)
-}
-
-fn missing(root: &Node, field: &str) -> String {
-    if root.has(field) { format!("`{field}` cannot be told: it must be one text") } else { format!("`{field}` is missing") }
-}
-
-fn unknown_version(version: Option<&str>, origin: Origin, out: &mut Vec<Problem>) -> Found {
-    let message =
-        version.map_or_else(|| "`apiVersion` is missing".to_owned(), |it| format!("there is no version `{}`", visible(it)));
-    out.push(
-        Problem::error(Code::NoIdentity, origin, Place::path("apiVersion"), message)
-            .hint(format!("write `apiVersion: {API_VERSION}`")),
-    );
-    Found::Skipped
-}
-
-/// Text that is text to everybody.
-fn certain(node: &Node) -> Option<&str> {
-    match &node.data {
-        Data::Scalar { text, plain } if !plain || resolve(text) == Plain::Text => Some(text),
-        Data::Scalar { .. } | Data::List(_) | Data::Map { .. } => None,
-    }
-}
-
-/// Whose document it is, where that is certain: names that are text to everybody, in a `metadata` that is complete.
-fn own_key(root: &Node, kind: Kind) -> Option<Key> {
-    let metadata = root.get("metadata")?;
-    let name = certain(metadata.get("name")?)?;
-    let namespace = match metadata.get("namespace") {
-        Some(node) => Some(certain(node)?),
-        None if metadata.has("namespace") || metadata.is_open() || metadata.has("<<") || root.has("<<") => return None,
-        None => None,
-    };
-    identity(kind, namespace, name).ok()
 }
 
 /// Checks the whole document against its schema, then its values.
@@ -392,6 +328,7 @@ fn full<S: Spec>(root: &Node, key: &Key, faults: &[Fault], origin: Origin, out: 
     // `classify` has said so already.
     findings.retain(|it| !matches!(&it.place, Place::Path(path) if identity(path)));
     let annotation = |name: &str| root.get("metadata")?.get("annotations")?.get(name)?.text();
+    findings.extend(classify::annotations(root));
     let mut found = Vec::new();
     for (field, text) in [("name", annotated(&value, "name")), ("namespace", annotated(&value, "namespace"))] {
         if let Some(Err(error)) = text.map(|text| Name::new(&text)) {
@@ -437,24 +374,5 @@ pub(super) fn problem(finding: Finding, key: &Key, origin: Origin) -> Problem {
     match related {
         Some(place) => problem.related(origin, place, "first given here"),
         None => problem,
-    }
-}
-
-/// What a broken document still says for certain.
-fn salvage(root: &Node, key: &Key) -> Salvage {
-    let spec = root.get("spec");
-    let plain = |node: &Node| match &node.data {
-        Data::Scalar { text, plain } => Some((text.clone(), *plain)),
-        Data::List(_) | Data::Map { .. } => None,
-    };
-    let enabled = spec.and_then(|it| it.get("enabled")).and_then(plain);
-    let role = spec.and_then(|it| it.get("role")).and_then(plain);
-    let moved_from =
-        root.get("metadata").and_then(|it| it.get("annotations")).and_then(|it| it.get(MOVED_FROM)).and_then(Node::text);
-    let role = role.filter(|(text, plain)| !plain || resolve(text) == Plain::Text);
-    Salvage {
-        disabled: key.kind != Kind::Role && enabled.is_some_and(|(text, plain)| plain && resolve(&text) == Plain::Flag(false)),
-        role: role.filter(|_| key.kind == Kind::User).and_then(|(text, _)| Name::new(&text).ok()),
-        moved_from: moved_from.and_then(|text| lower::moved_from(key, text).ok()),
     }
 }

@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use super::tree::{Data, Fault, Node};
-use crate::manifest::{Origin, Place, Problem, Step};
+use crate::{
+    manifest::{Origin, Place, Problem, Step},
+    model::visible,
+};
 
 /// A fault of the text as a problem. Its place is kept as a line and column of the document's own text, counted from the
 /// document's first line.
 pub(super) fn fault(fault: &Fault, text: &str, origin: Origin) -> Problem {
     let Fault { code, at, message, hint } = fault;
     let (line, column) = line_column(text, at.start);
-    let problem = Problem::error(*code, origin, Place::At(origin.line + line - 1, column), message.clone());
+    let problem = Problem::error(*code, origin, Place::At(origin.line + line - 1, column), visible(message));
     Problem { hint: hint.map(str::to_owned), ..problem }
 }
 

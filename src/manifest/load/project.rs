@@ -2,21 +2,41 @@
 
 use std::{path::Path, sync::LazyLock};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
     Limits, check,
     document::problem,
     hidden, place, split, text,
-    tree::{self, Data},
+    tree::{self, Data, Node},
 };
 use crate::{
     manifest::{
-        Code, Lowering, Origin, Place, Problem, Project, ProjectSpec, Sources, schema,
+        Code, DirectoryFields, Lowering, Origin, Place, Problem, Project, ProjectSpec, Sources, schema,
         sources::{self, From},
     },
     model::{Key, Kind, Name, Namespace, visible},
 };
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema::strict("Project", &schema::of::<ProjectSpec>()));
+
+/// Whether a document is a project as far as its shape goes.
+pub(super) fn is_project(root: &Node) -> bool {
+    fits::<ProjectSpec>(root, &SCHEMA)
+}
+
+/// Whether a document is a Directory as far as its shape goes.
+pub(super) fn is_directory(root: &Node) -> bool {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema::strict("Directory", &schema::of::<DirectoryFields>()));
+    fits::<DirectoryFields>(root, &SCHEMA)
+}
+
+fn fits<S: DeserializeOwned>(root: &Node, schema: &Value) -> bool {
+    let mut findings = Vec::new();
+    let mut value = check::check(root, schema, &mut findings);
+    findings.is_empty() && serde_json::from_value::<S>(value["spec"].take()).is_ok()
+}
 
 /// A project file that was read.
 #[derive(Debug, Clone)]
@@ -49,7 +69,6 @@ pub fn load_project(path: &Path) -> LoadedProject {
 }
 
 fn read(text: &str, sources: &sources::Sources, origin: Origin) -> Result<Project, Vec<Problem>> {
-    static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema::strict("Project", &schema::of::<ProjectSpec>()));
     let json = sources.files[origin.file as usize].is_json();
     let (pieces, faults) = split::split(text, json);
     let mut problems: Vec<Problem> = faults.iter().map(|fault| place::fault(fault, text, origin)).collect();

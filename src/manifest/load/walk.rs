@@ -16,7 +16,7 @@ use crate::{
 
 /// Lists the files of the inputs.
 ///
-/// Hidden files and folders are skipped, so the `..data` of a mounted `ConfigMap` is. Links to folders are not followed.
+/// Hidden files and folders are skipped, so the `..data` of a mounted `ConfigMap` is. Links to folders are not followed, and are errors.
 /// Links to files are, where the file is below the folder: somebody who may add a link to a repository must not make us
 /// read, and quote, any file of this machine.
 pub(super) fn files(inputs: &[Input], loaded: &mut Loaded) {
@@ -44,7 +44,9 @@ fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, loaded: &mut Loaded) {
     // Above a folder only the repository it stands in can say what to ignore: not somebody's `~/.gitignore`.
     let in_git = root.ancestors().any(|it| it.join(".git").exists());
     let mut builder = WalkBuilder::new(folder);
-    builder.standard_filters(false).hidden(true).git_ignore(true).git_exclude(in_git).parents(in_git).require_git(in_git);
+    builder.standard_filters(false).hidden(true).git_ignore(true).parents(in_git).require_git(in_git);
+    // Only what everybody sees may leave documents out: neither `.git/info/exclude` nor somebody's own configuration.
+    builder.git_exclude(false).git_global(false);
     builder.sort_by_file_path(Path::cmp);
     for entry in builder.build() {
         let entry = match entry {
@@ -55,6 +57,22 @@ fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, loaded: &mut Loaded) {
             }
         };
         let path = entry.path();
+        if entry.depth() > 0 && entry.path_is_symlink() {
+            match fs::metadata(path) {
+                Ok(it) if it.is_dir() => {
+                    let hint = "name the folder itself in `paths`, or put a folder in place of the link";
+                    unreadable(path, "is a link to a folder, which is not followed", loaded);
+                    loaded.problems.last_mut().expect("just told").hint = Some(hint.into());
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    unreadable(path, &format!("is a link, and what it leads to {}", reason(&error)), loaded);
+                    loaded.problems.last_mut().expect("just told").hint = Some("remove the link, or mend it".into());
+                    continue;
+                }
+            }
+        }
         let suffix = path.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
         let Some(kind) = entry.file_type().filter(|_| matches!(suffix.as_deref(), Some("yaml" | "yml" | "json"))) else { continue };
         if kind.is_dir() {
@@ -67,14 +85,9 @@ fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, loaded: &mut Loaded) {
                 continue;
             }
         };
-        if kind.is_symlink() {
-            if real.is_dir() {
-                continue;
-            }
-            if !real.starts_with(&root) {
-                unreadable(path, "is a link to a file outside of the folder", loaded);
-                continue;
-            }
+        if kind.is_symlink() && !real.starts_with(&root) {
+            unreadable(path, "is a link to a file outside of the folder", loaded);
+            continue;
         }
         if !real.is_file() {
             unreadable(path, "is neither a file nor a folder", loaded);

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Limits,
-    document::{self, Found},
+    document::{self, Format, Found},
     place,
     split::{self, Piece},
     text,
@@ -141,6 +141,7 @@ impl Shared<'_> {
 
     fn lower(&self, batch: Batch) -> Read {
         let Batch { file, row: _, json, text, pieces } = batch;
+        let format = Format { json, project: self.sources.files[file as usize].is_project() };
         let mut read = Read::default();
         let mut dropped = 0;
         for piece in pieces {
@@ -151,11 +152,16 @@ impl Shared<'_> {
                 read.problems.push(Problem::error(Code::TooMuch, origin, Place::At(piece.line, 1), message));
                 Found::Unreadable
             } else {
-                document::read(&piece.text(&text), json, origin, &mut read.problems)
+                document::read(&piece.text(&text), format, origin, &mut read.problems)
             };
             match found {
                 Found::Ours(lowered) => {
                     read.count += 1;
+                    read.documents.push(lowered);
+                }
+                Found::Torn(lowered) => {
+                    read.count += 1;
+                    read.unreadable += 1;
                     read.documents.push(lowered);
                 }
                 Found::Unreadable => {
