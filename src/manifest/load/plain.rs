@@ -76,7 +76,7 @@ fn mapping(text: &str) -> Option<Entries<'_>> {
 }
 
 /// Ends the mappings that stand deeper than a line, or begins the one that it is the first line of.
-fn close<'a>(open: &mut Vec<Open<'a>>, indent: usize) -> Option<()> {
+fn close(open: &mut Vec<Open<'_>>, indent: usize) -> Option<()> {
     if open.last()?.indent < indent {
         let begins = open.last()?.key.is_some() && open.len() < DEPTH;
         return begins.then(|| open.push(Open::at(indent)));
@@ -96,6 +96,7 @@ fn close<'a>(open: &mut Vec<Open<'a>>, indent: usize) -> Option<()> {
 }
 
 /// What stands behind a colon: a value, or nothing yet.
+#[expect(clippy::option_option, reason = "not plain, or plain and nothing yet")]
 fn value(rest: &str) -> Option<Option<Value<'_>>> {
     if rest.bytes().all(|b| b == b' ') {
         return Some(None);
@@ -167,7 +168,7 @@ fn special(text: &str) -> bool {
 
 /// Bytes of letters beyond ASCII. Characters that hide, reorder or break lines begin with one of the bytes left out.
 fn foreign(byte: u8) -> bool {
-    byte >= 0x80 && byte < 0xf0 && !matches!(byte, 0xc2 | 0xd8 | 0xe2 | 0xef)
+    (0x80..0xf0).contains(&byte) && !matches!(byte, 0xc2 | 0xd8 | 0xe2 | 0xef)
 }
 
 fn harmless(text: &str) -> bool {

@@ -209,7 +209,7 @@ pub(super) fn alike(one: &World, other: &World) {
 pub(super) fn holdings(observed: &Observed) -> BTreeMap<Key, State> {
     let mut out: BTreeMap<Key, State> = observed.ours.iter().map(|live| (live.state.key.clone(), live.state.clone())).collect();
     for state in out.values_mut() {
-        let (Some(Place::Company(name)) | Some(Place::Customer(name))) = &mut state.place else { continue };
+        let Some(Place::Company(name) | Place::Customer(name)) = &mut state.place else { continue };
         if name.as_str().starts_with("outside-") {
             *name = tenantry::model::Name::new("outside").unwrap();
         }
