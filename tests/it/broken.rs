@@ -118,7 +118,7 @@ fn lists_in_any_style() {
 fn ours_wrapped_in_something_else() {
     let wrapped = user("a").replace('\n', "\n    ");
     incomplete(&text(&format!("apiVersion: example.com/v1\nkind: Bundle\nspec:\n  objects:\n  - {wrapped}")), "bundle");
-    incomplete(&text(&format!("apiVersion: v1\nkind: Template\nobjects: [{{ APIVersion: tenantry.dev/v2 }}]\n")), "template");
+    incomplete(&text("apiVersion: v1\nkind: Template\nobjects: [{ APIVersion: tenantry.dev/v2 }]\n"), "template");
     foreign(&text(&format!("{CONFIG}data:\n  x: |\n    {wrapped}")), "a block scalar");
 }
 

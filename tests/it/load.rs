@@ -189,7 +189,7 @@ fn a_misspelt_document_of_ours_is_an_error_with_its_key() {
 #[test]
 fn what_is_not_ours_is_left_alone() {
     let loaded = text(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: x}\n---\napiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: {name: x}\nspec: {}\n---\n# nothing\n---\napiVersion: tenantry.dev/v1alpha1\nkind: Directory\nmetadata: {name: x}\nspec: {namespaces: [a], directory: {memory: {}}}\n---\n~\n",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: x}\n---\napiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: {name: x}\nspec: {}\n---\n# nothing\n---\napiVersion: tenantry.dev/v1alpha1\nkind: Directory\nmetadata: {name: x}\nspec: {namespaces: [a], directory: {sqlite: {path: x.db}}}\n---\n~\n",
     );
     assert_eq!(codes(&loaded), [Code::Foreign, Code::Foreign]);
     assert!(loaded.problems.iter().all(|it| it.severity == Severity::Warning));

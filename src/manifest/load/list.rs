@@ -71,8 +71,14 @@ struct Outline {
 
 struct Level {
     map: bool,
-    /// In a mapping: the key whose value comes next; of a key that is no text nothing is known.
-    key: Option<Option<String>>,
+    next: Next,
+}
+
+/// What comes next in a mapping.
+enum Next {
+    Key,
+    /// The value of a key; of a key that is no text nothing is known.
+    Value(Option<String>),
 }
 
 /// Unpacks a list into pieces and faults; says no where the document is none.
@@ -167,7 +173,7 @@ impl Outline {
             if stack.len() > DEPTH {
                 return Some((Code::TooMuch, at.start, "nested too deeply".to_owned()));
             }
-            let is_key = stack.last().is_some_and(|it| it.map && it.key.is_none());
+            let is_key = stack.last().is_some_and(|it| it.map && matches!(it.next, Next::Key));
             if is_key && stack.len() == 1 && scalar.as_ref().is_some_and(|it| it.1 && it.0 == "<<") {
                 self.merged = Some(at.start);
             }
@@ -184,15 +190,14 @@ impl Outline {
                     }
                 }
             }
-            match opens {
-                Some(map) => stack.push(Level { map, key: None }),
-                None => {
-                    if !is_key && in_items(&stack) {
-                        self.item(&mut begun, at.end, list);
-                    }
-                    finish(&mut stack, scalar.map(|it| it.0));
-                }
+            if let Some(map) = opens {
+                stack.push(Level { map, next: Next::Key });
+                continue;
             }
+            if !is_key && in_items(&stack) {
+                self.item(&mut begun, at.end, list);
+            }
+            finish(&mut stack, scalar.map(|it| it.0));
         }
         None
     }
@@ -201,15 +206,17 @@ impl Outline {
     fn value(&mut self, stack: &[Level], scalar: Option<&(String, bool)>, opens: Option<bool>, at: usize) {
         let text = || scalar.map(|it| it.0.clone()).unwrap_or_default();
         match stack {
-            [Level { map: true, key: Some(Some(key)) }] => match key.as_str() {
+            [Level { map: true, next: Next::Value(Some(key)) }] => match key.as_str() {
                 "kind" => self.kinds.push(text()),
                 "apiVersion" => self.versions.push(text()),
                 "items" => self.items.push((at, opens == Some(false))),
                 "metadata" if scalar.is_none() && opens != Some(true) => self.partial = Some(at),
                 _ => {}
             },
-            [Level { map: true, key: Some(Some(above)) }, Level { map: true, key: Some(Some(key)) }] if above == "metadata" => {
-                let given = scalar.is_none_or(|(text, plain)| !text.is_empty() && !(*plain && resolve(text) == Plain::Null));
+            [Level { map: true, next: Next::Value(Some(above)) }, Level { map: true, next: Next::Value(Some(key)) }]
+                if above == "metadata" =>
+            {
+                let given = scalar.is_none_or(|(text, plain)| !(text.is_empty() || *plain && resolve(text) == Plain::Null));
                 let partial = match key.as_str() {
                     "continue" => given,
                     "remainingItemCount" => given && scalar.is_none_or(|it| it.0 != "0"),
@@ -237,15 +244,15 @@ fn start(span: &Span) -> (usize, usize, usize) {
 
 /// Whether the next value is an item.
 fn in_items(stack: &[Level]) -> bool {
-    matches!(stack, [Level { map: true, key: Some(Some(key)) }, Level { map: false, key: _ }] if key == "items")
+    matches!(stack, [Level { map: true, next: Next::Value(Some(key)) }, Level { map: false, next: _ }] if key == "items")
 }
 
 /// A node has ended: it was a key, or the value of one.
 fn finish(stack: &mut [Level], text: Option<String>) {
     if let Some(level) = stack.last_mut().filter(|it| it.map) {
-        level.key = match level.key {
-            None => Some(text),
-            Some(_) => None,
+        level.next = match level.next {
+            Next::Key => Next::Value(text),
+            Next::Value(_) => Next::Key,
         };
     }
 }
