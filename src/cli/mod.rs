@@ -1,6 +1,6 @@
 //! Words, exit codes and files: the front end for people and pipelines. One short file per verb.
 //!
-//! Architecture Invariant: only this module prints, and only [`console`] of it.
+//! Architecture Invariant: only this module prints, and only `console` of it.
 
 mod apply;
 mod args;

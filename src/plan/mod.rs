@@ -5,7 +5,7 @@
 //! | nothing | settled | create |
 //! | a state | delete | no field differs and nothing owed → settled, else update |
 //!
-//! Ownership and removal policy turn a declaration into what is wanted ([`decide`]); after that there is only this table.
+//! Ownership and removal policy turn a declaration into what is wanted (`decide`); after that there is only this table.
 //! Disable, enable, rename, move, retire, release, adopt and re-key are fields that differ inside an update.
 //!
 //! Knows values alone: no directory, no document's text, no clock; `now` comes in with the [`Policy`].
