@@ -55,14 +55,32 @@ pub struct Planned {
     pub planned: Duration,
 }
 
+/// What a directory held, and how long it took to read.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// All of it.
+    pub observed: Observed,
+    /// How long reading took.
+    pub read: Duration,
+}
+
+/// Reads a directory for a project. Writes nothing.
+pub async fn look(directory: &dyn Directory, project: &Project, scope: &Scope) -> Result<Seen, DirectoryError> {
+    let started = Instant::now();
+    let observed = directory.observe(&project.owner, scope, project.budget.window).await?;
+    Ok(Seen { observed, read: started.elapsed() })
+}
+
 /// Reads the directory and decides. Writes nothing.
 pub async fn plan(directory: &dyn Directory, request: &Request<'_>) -> Result<Planned, DirectoryError> {
+    Ok(plan_on(directory, request, &look(directory, request.project, &request.scope).await?))
+}
+
+/// Decides on what was seen.
+pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) -> Planned {
     let started = Instant::now();
-    let observed = directory.observe(&request.project.owner, &request.scope, request.project.budget.window).await?;
-    let read = started.elapsed();
-    let mut planned = decide(directory, request, &observed);
-    (planned.read, planned.planned) = (read, started.elapsed().saturating_sub(read));
-    Ok(planned)
+    let planned = decide(directory, request, &seen.observed);
+    Planned { read: seen.read, planned: started.elapsed(), ..planned }
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
         return Err(Failure::invalid("nobody can be asked here, so nothing was written")
             .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
     }
-    let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let mut session = Session::open(&args.declaration, &args.permissions, console)?;
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let mut planned = session.plan().await?;
     planned.refused.extend(stale(args.expect.as_deref(), &planned));

@@ -91,8 +91,13 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>, console: Console) 
     }
 }
 
-/// Reads what is declared and judges it together.
-pub(crate) fn read(declaration: &Declaration, console: Console) -> Result<Read, Failure> {
+/// Reads what is declared and judges it together. `begin` is called as soon as it is known whose declaration it is, and that
+/// there is something to read: whatever it starts goes on meanwhile.
+pub(crate) fn read<T>(
+    declaration: &Declaration,
+    console: Console,
+    begin: impl FnOnce(&Home) -> Result<T, Failure>,
+) -> Result<(Read, T), Failure> {
     let Declaration { paths, project } = declaration;
     let start = Instant::now();
     let home = home(project, paths.first(), console)?;
@@ -102,12 +107,13 @@ pub(crate) fn read(declaration: &Declaration, console: Console) -> Result<Read, 
     }
     let chosen = place::choose(paths, &home.project.paths, &home.base)?;
     let inputs = chosen.paths.into_iter().map(input).collect::<Result<Vec<_>, _>>()?;
+    let started = begin(&home)?;
     let loaded = manifest::load(&inputs, &Limits::default());
     let count = loaded.count;
     let (desired, found) = desired(loaded.documents, &home.project, chosen.extent, loaded.unreadable as u64);
     let problems = loaded.problems.into_iter().chain(found).collect();
     console.timing(|| format!("read and judged {count} documents in {:.3} s", start.elapsed().as_secs_f64()));
-    Ok(Read { home, desired, sources: loaded.sources, problems })
+    Ok((Read { home, desired, sources: loaded.sources, problems }, started))
 }
 
 fn input(path: PathBuf) -> Result<Input, Failure> {

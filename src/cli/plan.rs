@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 /// Plans and prints.
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
-    let session = Session::open(&args.declaration, &args.permissions, console)?;
+    let mut session = Session::open(&args.declaration, &args.permissions, console)?;
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);

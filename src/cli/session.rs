@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use smol_str::{SmolStr, ToSmolStr};
+use tokio::task::JoinHandle;
 
 use super::{
     args::{Declaration, Permissions},
@@ -13,11 +14,11 @@ use super::{
     render::style::{HINT, paint},
 };
 use crate::{
-    directory::{Directory, Stop},
+    directory::{Directory, DirectoryError, Stop},
     manifest::{Diagnostic, Severity, Sources},
     model::{Field, FieldValue, Key},
     observed::Scope,
-    pipeline::{self, ApplyError, Order, Planned, Request},
+    pipeline::{self, ApplyError, Order, Planned, Request, Seen},
     plan::{Allow, Change, Purge, Reason},
     report::Report,
 };
@@ -26,6 +27,8 @@ use crate::{
 pub(crate) struct Session {
     read: Read,
     directory: Arc<dyn Directory>,
+    /// The directory is read while the documents are: a plan takes as long as the slower of the two.
+    ahead: Option<JoinHandle<Result<Seen, DirectoryError>>>,
     actor: Option<SmolStr>,
     adopt: BTreeSet<Key>,
     purge: Purge,
@@ -43,14 +46,19 @@ pub(crate) struct Problems {
 }
 
 impl Session {
-    /// Reads the declaration and opens the directory; neither reads nor writes there yet.
+    /// Reads the declaration, and has the directory read meanwhile. Writes nothing.
     pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: Console) -> Result<Self, Failure> {
-        let read = input::read(declaration, console)?;
-        let directory = read.home.open()?;
+        let (read, (directory, ahead)) = input::read(declaration, console, |home| {
+            let directory = home.open()?;
+            let (reader, project) = (Arc::clone(&directory), home.project.clone());
+            let ahead = tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await });
+            Ok((directory, ahead))
+        })?;
         let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
         Ok(Self {
             read,
             directory,
+            ahead: Some(ahead),
             actor,
             adopt: permissions.adopt(),
             purge: permissions.purge(),
@@ -105,8 +113,12 @@ impl Session {
     }
 
     /// Reads the directory and decides.
-    pub(crate) async fn plan(&self) -> Result<Planned, Failure> {
-        Ok(pipeline::plan(&*self.directory, &self.request()).await?)
+    pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
+        let seen = match self.ahead.take() {
+            Some(ahead) => ahead.await.map_err(|error| Failure::failed("the directory could not be read").because(&error))??,
+            None => pipeline::look(&*self.directory, &self.read.home.project, &Scope::All).await?,
+        };
+        Ok(pipeline::plan_on(&*self.directory, &self.request(), &seen))
     }
 
     /// Carries out what was shown.

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 /// Checks and prints.
 pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
-    let read = input::read(&args.declaration, console)?;
+    let (read, ()) = input::read(&args.declaration, console, |_| Ok(()))?;
     let problems = read.diagnostics(&crate::desired::roles(&read.desired, &read.home.project, None).problems);
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
     console.note(&render::diagnostics::text(&problems));
