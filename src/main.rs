@@ -1,7 +1,7 @@
 //! The `tenantry` command.
 
-/// Loading an organisation is a great many small allocations on several threads; the allocator of glibc takes a quarter of
-/// the time of a plan for them.
+/// Loading an organisation is a great many small allocations on several threads; with the allocator of
+/// glibc a plan of 100 000 users that changes nothing takes a fifth longer.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
