@@ -31,7 +31,8 @@ fn change(kind: Kind, called: &str, place: Option<Place>, body: Body) -> Change 
     let key = Key::new(kind, Namespace::new("nordlicht").expect("a label"), name(called));
     let owner = Some(name("acme"));
     let deletion = Deletion::Disable;
-    let state = State { key: key.clone(), place, body, enabled: true, suspended: false, retired: false, owner, deletion };
+    let state =
+        State { key: key.clone(), place, body, enabled: true, suspended: false, locked: None, retired: false, owner, deletion };
     let action = Action::Create(Box::new(state));
     let source = Some("users/service.yaml:41".into());
     Change { key, action, credential: None, reason: Reason::Declared, before: None, remote: None, expect: None, source, loss: 0 }

@@ -98,6 +98,7 @@ impl Stage {
             protected: self.project.protected.clone(),
             adopt: [].into(),
             purge: Purge::default(),
+            orders: std::collections::BTreeMap::default(),
         };
         plan::plan(&plan::Input {
             directory: directory.name(),

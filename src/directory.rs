@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::{
-    model::{Name, RemoteId, Version},
-    observed::{Capabilities, Observed, Scope},
+    model::{Key, Name, PasswordHash, RemoteId, TokenHash, Username, Version},
+    observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -39,13 +40,96 @@ pub trait Directory: Send + Sync {
     /// given. When [`Run::stop`] is set it ends at an object boundary; what was not begun is [`ErrorKind::Interrupted`].
     async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>>;
 
-    /// Remembers that a whole declaration with this root was applied. Writes only where that differs from what is
-    /// remembered.
-    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError>;
+    /// Stores a secret for each of some accounts, in the order given; whatever the account had is dead from then on, so that
+    /// at most one secret of it is ever live. What the account's mark says stays `Owed`. An account that owes no such
+    /// credential any more, or cannot sign in, is [`ErrorKind::Moved`].
+    async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>>;
+
+    /// Marks what each of some accounts owed as given: the last step of a delivery. One that owes something else by now is
+    /// [`ErrorKind::Moved`].
+    async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>>;
+
+    /// Remembers what was applied for an owner: with which settings, and, where it was a whole declaration, its root.
+    /// Writes only where that differs from what is remembered.
+    async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError>;
 
     /// Takes the one right to write, waiting up to `wait` for it; released on drop. Reading never takes it. One that
     /// another run holds is [`ErrorKind::Locked`].
     async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError>;
+}
+
+/// A credential that an account owes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Debt {
+    /// Whose.
+    pub key: Key,
+    /// The account.
+    pub id: RemoteId,
+    /// The value in its mark, [`CredentialMark::Owed`](crate::observed::CredentialMark::Owed).
+    pub owed: SmolStr,
+}
+
+/// A secret to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// For which account, and which request of it.
+    pub debt: Debt,
+    /// What is kept of the secret.
+    pub secret: NewSecret,
+    /// When it dies if it has not been used; none for what lives until it is replaced.
+    pub until: Option<Timestamp>,
+}
+
+/// What is kept of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewSecret {
+    /// A password.
+    Password {
+        /// Its hash.
+        hash: PasswordHash,
+        /// It must be changed at the first sign-in, and dies unless it is.
+        must_change: bool,
+    },
+    /// A one-time link with which a password is set. There is no password until then.
+    Link(TokenHash),
+}
+
+/// What a directory of our own does beside the port, and others do for themselves: check passwords, let people set them.
+/// Nothing here is a change of what is declared.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// What there is to check a user's password against; none where there is no such user, or no password.
+    async fn sign_in(&self, username: &Username) -> Result<Option<SignIn>, DirectoryError>;
+
+    /// Whether a link could be used at the time `now`. Reads only, and uses nothing up.
+    async fn redeemable(&self, token: &TokenHash, now: Timestamp) -> Result<bool, DirectoryError>;
+
+    /// Sets the password of the account that a link is for and uses the link up, in one step: of many that try at the same
+    /// time one gets `true`. `false` for a link that is unknown, used, dead, or of an account that cannot sign in.
+    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError>;
+
+    /// Replaces a password that has just been checked. `false` where it is not that password any more, is dead at the time
+    /// `now`, or the account cannot sign in.
+    async fn replace(
+        &self,
+        username: &Username,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError>;
+}
+
+/// What a password is checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// The hash of the password.
+    pub password: PasswordHash,
+    /// It must be changed before anything else.
+    pub must_change: bool,
+    /// When it dies if it has not been changed.
+    pub until: Option<Timestamp>,
+    /// Whether the account can sign in at all.
+    pub enabled: bool,
 }
 
 /// Who changes, why, and whether to go on: what the audit trail says of every change of a run.

@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod cli;
 pub mod config;
+pub mod credential;
 pub mod desired;
 pub mod directory;
 pub mod drivers;

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::model::{Body, Field, Key, Kind, Name, Namespace, RemoteId, RoleTable, State, Version};
+use crate::{
+    manifest::{Budget, Project},
+    model::{Body, Field, Key, Kind, Name, Namespace, RemoteId, RoleTable, State, Username, Version},
+};
 
 /// One managed object as the directory holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,9 @@ pub struct Live {
     pub left_enabled: bool,
     /// What is owed or was given to sign in with.
     pub credential: CredentialMark,
+    /// When the secret that was given last dies, if it has not been used. One in the past has died unused: by its time, because
+    /// the account was shut off, or because its e-mail changed.
+    pub unused_until: Option<Timestamp>,
     /// Since when it is retired.
     pub retired_at: Option<Timestamp>,
     /// When the directory first held it; the older of two has the better claim.
@@ -90,6 +96,32 @@ impl Spent {
 pub struct Applied {
     /// The root of the last whole apply of this owner, if there was one.
     pub root: Option<String>,
+    /// The settings of the last apply of this owner, if there was one.
+    pub settings: Option<Settings>,
+    /// Whose declarations the projects of other owners are, by the project's name.
+    pub others: BTreeMap<Name, Name>,
+}
+
+/// What of a project may not be loosened in the run that makes use of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// The project's `metadata.name`.
+    pub project: Name,
+    /// Who acts.
+    pub actor: Option<Username>,
+    /// How much may go wrong at once.
+    pub budget: Budget,
+    /// Things that lose nothing.
+    pub protected: BTreeSet<Key>,
+}
+
+impl Settings {
+    /// Those of a project.
+    pub fn of(project: &Project) -> Self {
+        let Project { name, actor, budget, protected, .. } = project;
+        Self { project: name.clone(), actor: actor.clone(), budget: budget.clone(), protected: protected.clone() }
+    }
 }
 
 /// Everything a directory holds, at one time.

@@ -1,7 +1,7 @@
 //! The sentences both front ends are made of: plan, apply, import.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     directory::{Directory, DirectoryError, Run, Stop},
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State},
-    observed::{Live, Observed, Scope, Stranger},
+    observed::{Applied, Live, Observed, Scope, Settings, Stranger},
     plan::{self, Allow, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub adopt: BTreeSet<Key>,
     /// `--purge`, `--purge KEY`.
     pub purge: Purge,
+    /// What is ordered beside the declaration.
+    pub orders: BTreeMap<Key, plan::Order>,
     /// What the flags allow.
     pub allow: Allow,
     /// The time that `expires` and retention are judged by.
@@ -49,6 +51,8 @@ pub struct Planned {
     pub problems: Vec<Problem>,
     /// The gates it does not pass.
     pub refused: Vec<Refusal>,
+    /// What was applied before.
+    pub applied: Applied,
     /// How long reading took.
     pub read: Duration,
     /// How long planning took.
@@ -84,7 +88,7 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, scope, adopt, purge, allow, now } = request;
+    let Request { desired, sources, project, scope, adopt, purge, orders, allow, now } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -105,6 +109,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         protected: project.protected.clone(),
         adopt: adopt.clone(),
         purge: purge.clone(),
+        orders: orders.clone(),
     };
     let input = Input {
         directory: directory.name(),
@@ -122,7 +127,8 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         }
     }
     let refused = plan.check(&project.budget, allow);
-    Planned { plan, problems: roles.problems, refused, read: Duration::ZERO, planned: Duration::ZERO }
+    let applied = observed.applied.clone();
+    Planned { plan, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How a plan is carried out.
@@ -165,7 +171,9 @@ pub async fn apply(
         Extent::Whole { root } => Some(root).filter(|root| shown.plan.last_root.as_ref() != Some(root)),
         Extent::Part => None,
     };
-    if shown.plan.changes().next().is_none() && new_root.is_none() {
+    let settings = Settings::of(request.project);
+    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings);
+    if shown.plan.changes().next().is_none() && new_root.is_none() && !new_settings {
         return Ok(Report::default());
     }
     let _lease = directory.lease(order.wait).await?;
@@ -191,8 +199,9 @@ pub async fn apply(
     // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
     let done = report.done();
     let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;
-    if let Some(root) = new_root.filter(|_| through) {
-        directory.remember_root(&request.project.owner, root).await?;
+    let root = new_root.filter(|_| through).map(String::as_str);
+    if root.is_some() || shown.applied.settings.as_ref() != Some(&settings) {
+        directory.remember(&request.project.owner, root, &settings).await?;
     }
     Ok(report)
 }
@@ -253,7 +262,7 @@ fn declarable(live: &Live, observed: &Observed) -> Result<State, String> {
     // Somebody who is shut off for no reason that the documents will tell is written as what they are: shut off. Otherwise an
     // import, applied, would let them in.
     let expires = state.body.user().and_then(|user| user.expires).is_some();
-    let told = expires || shut_above(&above, observed);
+    let told = expires || state.locked.is_some() || shut_above(&above, observed);
     let suspended = state.suspended || !state.enabled && !told;
     Ok(State { suspended, ..state })
 }
@@ -303,6 +312,7 @@ fn strangers(observed: &Observed, owner: &Name, imported: &mut Imported) {
                         enabled: stranger.enabled,
                         suspended: !stranger.enabled,
                         retired: false,
+                        locked: None,
                         owner: Some(owner.clone()),
                         deletion: crate::model::Deletion::Disable,
                     };

@@ -101,6 +101,9 @@ pub(crate) struct Permissions {
     /// Allow up to N creates.
     #[arg(long, value_name = "N")]
     pub(crate) allow_creates: Option<u64>,
+    /// Allow up to N mails.
+    #[arg(long, value_name = "N")]
+    pub(crate) allow_mails: Option<u64>,
     /// Allow a whole declaration without a single document.
     #[arg(long)]
     pub(crate) allow_empty: bool,
@@ -124,6 +127,7 @@ impl Permissions {
         Allow {
             removals: self.allow_removals,
             creates: self.allow_creates,
+            mails: self.allow_mails,
             empty: self.allow_empty,
             whole: self.whole,
             last_holders: self.allow_last_holder.iter().cloned().collect(),

@@ -1,6 +1,10 @@
 //! A declaration and its directory, ready to be planned and applied.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use smol_str::{SmolStr, ToSmolStr};
@@ -107,6 +111,7 @@ impl Session {
             scope: Scope::All,
             adopt: self.adopt.clone(),
             purge: self.purge.clone(),
+            orders: BTreeMap::new(),
             allow: self.allow.clone(),
             now: self.now,
         }

@@ -136,7 +136,17 @@ fn entry(document: Lowered, project: &Project) -> Entry {
                 Kind::Company | Kind::Customer | Kind::User => deletion.unwrap_or(project.deletion),
             };
             let owner = Some(project.owner.clone());
-            let state = State { key: key.clone(), place, body, enabled, suspended: !enabled, retired: false, owner, deletion };
+            let state = State {
+                key: key.clone(),
+                place,
+                body,
+                enabled,
+                suspended: !enabled,
+                locked: None,
+                retired: false,
+                owner,
+                deletion,
+            };
             Entry { key, origin, wanted: Wanted::State(Box::new(state)), moved_from, adopt, credential: credential.map(Box::new) }
         }
     }

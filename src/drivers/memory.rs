@@ -13,13 +13,13 @@ use smol_str::{SmolStr, format_smolstr};
 use tokio::sync::Semaphore;
 
 use crate::{
-    directory::{Directory, DirectoryError, ErrorKind, Executed, Lease, Run},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, NewSecret, Run},
     model::{Body, Key, Kind, Name, Namespace, RemoteId, Version},
-    observed::{Applied, Capabilities, Live, Observed, Scope, Spent, Stranger},
+    observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger},
     plan::Change,
 };
 
-use super::rows::{self, Above, Claim, Found, Step, Write};
+use super::rows::{self, Above, Claim, Found, Secret, Step, Write};
 
 /// A directory in memory.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ struct Inner {
     claims: BTreeMap<(Claimed, SmolStr), RemoteId>,
     children: BTreeSet<(RemoteId, RemoteId)>,
     losses: Vec<(Timestamp, Namespace)>,
+    secrets: BTreeMap<RemoteId, NewSecret>,
+    settings: BTreeMap<Name, Settings>,
     roots: BTreeMap<Name, String>,
     /// The root for owners without one of their own: what [`Memory::with`] was given.
     root: Option<String>,
@@ -87,7 +89,7 @@ impl Memory {
     /// Where two objects have the same key or the same unique value, or something stands under what is not there.
     pub fn with(observed: Observed) -> Self {
         let memory = Self::new();
-        let Observed { ours, strangers, spent: Spent(spent), applied: Applied { root } } = observed;
+        let Observed { ours, strangers, spent: Spent(spent), applied: Applied { root, settings: _, others: _ } } = observed;
         let mut inner = memory.lock();
         inner.root = root;
         let now = inner.now;
@@ -185,6 +187,12 @@ impl Memory {
         self.lock().writes
     }
 
+    /// What is kept of an account's secret.
+    pub fn secret(&self, key: &Key) -> Option<NewSecret> {
+        let inner = self.lock();
+        inner.keys.get(key).and_then(|id| inner.secrets.get(id)).cloned()
+    }
+
     /// What it holds, without counting as a read: all losses ever, and the root it began with.
     pub fn snapshot(&self) -> Observed {
         self.lock().look(None, None)
@@ -232,12 +240,37 @@ impl Directory for Memory {
         changes.iter().map(&mut one).collect()
     }
 
-    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError> {
+    async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let mut inner = self.lock();
-        if inner.roots.get(owner).or(inner.root.as_ref()).is_none_or(|known| known != root) {
+        let mut one = |issue: &Issue| {
+            let Issue { debt, secret, until } = issue;
+            inner.owing(debt, |live| {
+                let ours = live.state.owner.as_ref() == Some(&run.owner);
+                (ours && live.state.enabled && !live.state.retired).then(|| live.unused_until = *until)
+            })?;
+            inner.secrets.insert(debt.id.clone(), secret.clone());
+            Ok(())
+        };
+        issues.iter().map(&mut one).collect()
+    }
+
+    async fn delivered(&self, debts: &[Debt], _: &Run) -> Vec<Result<(), DirectoryError>> {
+        let mut inner = self.lock();
+        let mut one = |debt: &Debt| inner.owing(debt, |live| Some(live.credential = CredentialMark::Given(debt.owed.clone())));
+        debts.iter().map(&mut one).collect()
+    }
+
+    async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
+        let mut inner = self.lock();
+        let root = root.filter(|root| inner.roots.get(owner).or(inner.root.as_ref()).is_none_or(|known| known != root));
+        if let Some(root) = root {
             inner.roots.insert(owner.clone(), root.to_owned());
-            inner.writes += 1;
         }
+        let differs = inner.settings.get(owner) != Some(settings);
+        if differs {
+            inner.settings.insert(owner.clone(), settings.clone());
+        }
+        inner.writes += u64::from(root.is_some() || differs);
         Ok(())
     }
 
@@ -265,6 +298,9 @@ impl Inner {
             *observed.spent.0.entry(namespace.clone()).or_default() += 1;
         }
         observed.applied.root = owner.and_then(|owner| self.roots.get(owner)).or(self.root.as_ref()).cloned();
+        observed.applied.settings = owner.and_then(|owner| self.settings.get(owner)).cloned();
+        let others = self.settings.iter().filter(|(other, _)| Some(*other) != owner);
+        observed.applied.others = others.map(|(owner, settings)| (settings.project.clone(), owner.clone())).collect();
         observed
     }
 
@@ -312,11 +348,18 @@ impl Inner {
                 let id = old.found.id().clone();
                 let parent = if write.stays { old.parent.clone() } else { self.parent(change, &write, Some(&id))? };
                 let version = rows::version(write.version);
-                let entry = entry(id.clone(), old.found.created_at(), write, parent);
+                let (unused, secret) = (self.unused_after(&old.found, write.secret), write.secret);
+                let mut entry = entry(id.clone(), old.found.created_at(), write, parent);
+                if let Found::Managed(live) = &mut entry.found {
+                    live.unused_until = unused;
+                }
                 self.take(&id);
                 if let Err(claim) = self.put(entry) {
                     self.put(old).expect("it was there before");
                     return Err(rows::taken(change, claim));
+                }
+                if secret != Secret::Stays {
+                    self.secrets.remove(&id);
                 }
                 (id, Some(version))
             }
@@ -336,6 +379,17 @@ impl Inner {
         Ok(Executed { id, version })
     }
 
+    /// Does something to an account that owes this; `None` from `act` is one that does not.
+    fn owing<T>(&mut self, debt: &Debt, act: impl FnOnce(&mut Live) -> Option<T>) -> Result<T, DirectoryError> {
+        let owes = CredentialMark::Owed(debt.owed.clone());
+        let done = match self.objects.get_mut(&debt.id).map(|entry| &mut entry.found) {
+            Some(Found::Managed(live)) if live.credential == owes => act(live),
+            Some(Found::Managed(_) | Found::Stranger(_)) | None => None,
+        };
+        self.writes += u64::from(done.is_some());
+        done.ok_or_else(|| DirectoryError::new(format!("give {} its credential", debt.key), ErrorKind::Moved))
+    }
+
     fn parent(&self, change: &Change, write: &Write<'_>, id: Option<&RemoteId>) -> Result<Option<RemoteId>, DirectoryError> {
         let Some(above) = write.to.above() else { return Ok(None) };
         let parent = self.resolve(&above).ok_or_else(|| rows::homeless(change, &above))?;
@@ -347,6 +401,19 @@ impl Inner {
             next = self.objects.get(up).and_then(|entry| entry.parent.as_ref());
         }
         Ok(Some(parent))
+    }
+
+    /// Until when the secret of an account is unused, after a write.
+    fn unused_after(&self, found: &Found, secret: Secret) -> Option<Timestamp> {
+        let until = match found {
+            Found::Managed(live) => live.unused_until,
+            Found::Stranger(_) => None,
+        };
+        match secret {
+            Secret::Stays => until,
+            Secret::Dies => None,
+            Secret::DiesUnused => until.map(|until| until.min(self.now)),
+        }
     }
 
     /// Takes an object out, with everything it claims.
@@ -392,11 +459,22 @@ impl Inner {
 
 /// The row that a write makes.
 fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, parent: Option<RemoteId>) -> Entry {
-    let Write { to, credential, retired_at, source, stays: _, version, fields: _ } = write;
+    let Write { to, credential, secret: _, retired_at, source, stays: _, version, fields: _ } = write;
     let version: Option<Version> = Some(rows::version(version));
     let found = if to.owner.is_some() {
         let (state, left_enabled) = (to.clone(), to.enabled);
-        Found::Managed(Box::new(Live { state, id, version, left_enabled, credential, retired_at, created_at, source }))
+        let unused_until = None;
+        Found::Managed(Box::new(Live {
+            state,
+            id,
+            version,
+            left_enabled,
+            credential,
+            unused_until,
+            retired_at,
+            created_at,
+            source,
+        }))
     } else {
         let (label, email) = match &to.body {
             Body::Role(_) => (SmolStr::new(to.key.name.as_str()), None),

@@ -71,6 +71,31 @@ pub(crate) enum Step<'a> {
     Remove(Vec<FieldChange>),
 }
 
+/// What a write does to the secret of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// It stays as it is.
+    Stays,
+    /// It dies, used or not: a new one is owed.
+    Dies,
+    /// It dies if nobody has used it yet: the account is shut off, or its e-mail is another one.
+    DiesUnused,
+}
+
+/// What becomes of the secret of an account that goes from one state to another. A password that somebody set stays: disable
+/// and enable are one toggle that loses nothing.
+fn secret(live: &Live, to: &State, mark: &CredentialMark) -> Secret {
+    let email = |state: &State| state.body.user().map(|user| user.email.clone());
+    let asked = matches!(mark, CredentialMark::Owed(_)) && *mark != live.credential;
+    if asked {
+        Secret::Dies
+    } else if live.unused_until.is_some() && to.owner.is_some() && (!to.enabled || email(&live.state) != email(to)) {
+        Secret::DiesUnused
+    } else {
+        Secret::Stays
+    }
+}
+
 /// What is written.
 #[derive(Debug)]
 pub(crate) struct Write<'a> {
@@ -78,6 +103,8 @@ pub(crate) struct Write<'a> {
     pub(crate) to: &'a State,
     /// The mark afterwards.
     pub(crate) credential: CredentialMark,
+    /// What becomes of the secret that the account has.
+    pub(crate) secret: Secret,
     /// Since when it is retired.
     pub(crate) retired_at: Option<Timestamp>,
     /// Where it is declared.
@@ -115,6 +142,7 @@ pub(crate) fn step<'a>(change: &'a Change, found: Option<&Found>, now: Timestamp
             Ok(Step::Replace(Write {
                 to,
                 credential: credential.clone(),
+                secret: secret(live, to, credential),
                 retired_at: if to.retired { live.retired_at.or(Some(now)) } else { None },
                 source: change.source.clone().or_else(|| live.source.clone()),
                 stays,
@@ -148,6 +176,7 @@ fn insert<'a>(change: &'a Change, to: &'a State, now: Timestamp) -> Write<'a> {
     Write {
         to,
         credential: change.credential.as_ref().map(|action| action.mark.clone()).unwrap_or_default(),
+        secret: Secret::Stays,
         retired_at: to.retired.then_some(now),
         source: change.source.clone(),
         stays: false,

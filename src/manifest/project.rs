@@ -22,6 +22,8 @@ pub use wire::*;
 /// A project, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
+    /// What the project is called.
+    pub name: Name,
     /// Whose things these are.
     pub owner: Name,
     /// Who acts, where the project says so.
@@ -81,6 +83,8 @@ impl Default for Passwords {
 pub struct Mail {
     /// The sender, as written: `Tenantry <no-reply@acme.example>`.
     pub from: SmolStr,
+    /// A folder with templates of the project's own, relative to the project file.
+    pub templates: Option<PathBuf>,
     /// By which way.
     pub transport: Transport,
 }
@@ -147,7 +151,7 @@ pub enum DirectorySpec {
 }
 
 /// A share in hundredths of a percent, so that it compares exactly: `10%` is 1000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Percent(pub u32);
 
 impl Percent {
@@ -158,7 +162,8 @@ impl Percent {
 }
 
 /// How much may go wrong at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Budget {
     /// Losses, as a share of the enabled managed objects.
     pub removals: Percent,
@@ -188,6 +193,7 @@ impl Default for Project {
         let name = |text: &str| Name::new(text).expect("a label");
         let region = |text, phone| (name(text), Region { phone });
         Self {
+            name: name("default"),
             owner: name("default"),
             actor: None,
             directory: DirectorySpec::Sqlite { path: "tenantry.db".into() },

@@ -19,7 +19,7 @@ use crate::model::{
 impl Declared {
     /// What one would declare to get a state. Whether the thing is retired, and whose it is, no document says.
     pub fn of(state: &State, adopt: Option<&RemoteId>) -> Self {
-        let State { key: _, place, body, enabled: _, suspended, retired: _, owner: _, deletion } = state;
+        let State { key: _, place, body, enabled: _, suspended, locked: _, retired: _, owner: _, deletion } = state;
         Self {
             place: place.clone(),
             body: body.clone(),

@@ -16,6 +16,8 @@ pub enum Field {
     Enabled,
     /// Whether the declaration itself says `enabled: false`, whatever stands above.
     Suspended,
+    /// Shut off against the declaration by `tenantry lock`; the value says why.
+    Locked,
     /// What removing the declaration means.
     Deletion,
     /// A company's parent.
@@ -84,12 +86,13 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Key,
         Self::Owner,
         Self::Retired,
         Self::Enabled,
         Self::Suspended,
+        Self::Locked,
         Self::Deletion,
         Self::Parent,
         Self::Company,
@@ -132,6 +135,7 @@ impl Field {
             Self::Retired => "retired",
             Self::Enabled => "enabled",
             Self::Suspended => "suspended",
+            Self::Locked => "locked",
             Self::Deletion => "deletion",
             Self::Parent => "parent",
             Self::Company => "company",

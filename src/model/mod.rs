@@ -8,6 +8,7 @@ mod field;
 mod key;
 mod name;
 mod role;
+mod secret;
 mod state;
 mod text;
 
@@ -16,5 +17,6 @@ pub use field::{Field, FieldChange, FieldValue};
 pub use key::{Key, KeyError, Kind};
 pub use name::{Name, Namespace, ValueError};
 pub use role::{RoleTable, built_in_roles};
+pub use secret::{PasswordHash, TokenHash};
 pub use state::{Credential, Deletion, Method, Place, RemoteId, SecretSource, State, Version};
 pub use text::{Country, Email, Line, Paragraph, Phone, Username, visible};

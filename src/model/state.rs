@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
-use super::{Address, Body, Company, Contact, Customer, Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, Role, User};
+use super::{
+    Address, Body, Company, Contact, Customer, Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, Paragraph, Role, User,
+};
 
 /// What removing a declaration means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,6 +138,8 @@ pub struct State {
     /// Whether its own declaration says `enabled: false`. Kept beside `enabled`, because a user under a disabled company
     /// who is enabled again with it must not be one who was disabled for themselves.
     pub suspended: bool,
+    /// Why a user is shut off against the declaration, until `tenantry unlock`. No document says it.
+    pub locked: Option<Box<Paragraph>>,
     /// No longer declared, kept and shut off.
     pub retired: bool,
     /// Whose declaration it belongs to; none for what is not managed.
@@ -152,7 +156,7 @@ impl State {
 
     /// Every compared field with its value, always the same ones in the same order for one kind.
     pub fn fields(&self) -> Vec<(Field, FieldValue)> {
-        let Self { key, place, body, enabled, suspended, retired, owner, deletion } = self;
+        let Self { key, place, body, enabled, suspended, locked, retired, owner, deletion } = self;
         let mut out = vec![
             (Field::Key, FieldValue::Text(key.to_smolstr())),
             (Field::Owner, optional(owner.as_ref())),
@@ -177,6 +181,7 @@ impl State {
             Body::User(body) => {
                 out.extend([(Field::Company, company), (Field::Customer, customer)]);
                 out.extend(user_fields(body));
+                out.push((Field::Locked, optional(locked.as_deref())));
             }
         }
         out.extend([(Field::Enabled, FieldValue::Flag(*enabled)), (Field::Suspended, FieldValue::Flag(*suspended))]);

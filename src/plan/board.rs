@@ -241,6 +241,7 @@ impl<'a> Adopted<'a> {
             enabled: stranger.enabled,
             suspended: wanted.suspended,
             retired: false,
+            locked: None,
             owner: None,
             deletion: wanted.deletion,
         };

@@ -10,11 +10,13 @@
 //! | not at all | ours, and this is a part | settled, apart from what stands above it |
 //! | not at all | ours, and something cannot be read | held `Incomplete` |
 //! | not at all | ours | wanted, by `deletion`: retired, nothing, or released |
+//! | anything | ours, and somebody orders it locked or unlocked | wanted: that, and nothing else |
 //!
 //! Then: a field the directory cannot hold (`Unsupported`), an adoption that would empty a field, a reference that neither
 //! exists nor is about to (`WaitingFor`). Whatever is held, shutting off goes through.
 
 use super::{
+    Order,
     board::{After, Board, Draft, Found, same_username},
     tree::Closed,
     types::{Held, Hold, Reason},
@@ -55,6 +57,9 @@ impl Board<'_> {
 
     fn outcome(&self, row: usize, closed: &Closed) -> Outcome {
         let draft = &self.drafts[row];
+        if let Some(order) = self.input.policy.orders.get(draft.key) {
+            return self.ordered(draft, order, closed);
+        }
         match (draft.entry, &draft.found) {
             (Some(entry), _) => match &entry.wanted {
                 Wanted::Invalid(salvage) => self.invalid(draft, salvage, closed),
@@ -96,6 +101,29 @@ impl Board<'_> {
         }
     }
 
+    /// What somebody orders, of a user of ours; nothing else of them changes with it.
+    fn ordered(&self, draft: &Draft<'_>, order: &Order, closed: &Closed) -> Outcome {
+        let Found::Live(live) = &draft.found else { return SETTLED };
+        let found = &live.state;
+        if !self.mine(found) {
+            let message = found.owner.as_ref().map_or_else(String::new, |other| format!("it belongs to the owner `{other}`"));
+            return Outcome { held: Some(Held { hold: Hold::NotOurs, message }), ..SETTLED };
+        }
+        match order {
+            Order::Lock(reason) => {
+                let locked = Some(Box::new(reason.clone()));
+                self.off(found, State { enabled: false, locked, ..found.clone() }, Reason::Locked)
+            }
+            Order::Unlock if found.locked.is_none() => SETTLED,
+            Order::Unlock => {
+                let shut = found.suspended || found.retired || self.over(found);
+                let enabled = !shut && closed.by(self.above(found).as_ref()).is_none();
+                to(State { enabled, locked: None, ..found.clone() }, Reason::Unlocked)
+            }
+            Order::Reset(_) => Outcome { reason: Reason::Reset, ..SETTLED },
+        }
+    }
+
     fn declared(&self, row: usize, entry: &Entry, wanted: &State, closed: &Closed) -> Outcome {
         let draft = &self.drafts[row];
         if let Some(held) = self.not_ours(draft, entry, wanted) {
@@ -104,12 +132,13 @@ impl Board<'_> {
         let user = wanted.body.user();
         let by = user.and_then(|_| closed.by(self.above(wanted).as_ref()));
         let expired = user.and_then(|user| user.expires).is_some_and(|at| at <= self.input.policy.now);
-        let enabled = wanted.enabled && by.is_none() && !expired;
         let found = draft.found.state();
+        let locked = found.and_then(|found| found.locked.as_ref());
+        let enabled = wanted.enabled && by.is_none() && !expired && locked.is_none();
         if found.is_some_and(|found| self.same(found, wanted, enabled)) {
             return SETTLED;
         }
-        let wanted = State { enabled, ..wanted.clone() };
+        let wanted = State { enabled, locked: locked.cloned(), ..wanted.clone() };
         let reason = self.reason(draft, &wanted, by, expired);
         match self.impossible(row, &wanted) {
             None => to(wanted, reason),
@@ -124,7 +153,8 @@ impl Board<'_> {
 
     /// Compares without building anything: in a run that changes nothing this is all that happens to a user.
     fn same(&self, found: &State, wanted: &State, effective: bool) -> bool {
-        let State { key, place, body, enabled, suspended, retired, owner, deletion } = found;
+        // No document says that somebody is locked: that is never a difference.
+        let State { key, place, body, enabled, suspended, locked: _, retired, owner, deletion } = found;
         *key == wanted.key
             && *enabled == effective
             && *suspended == wanted.suspended
@@ -217,7 +247,8 @@ impl Board<'_> {
         if found.enabled && by.is_some() {
             return Some(self.off(found, State { enabled: false, ..found.clone() }, Reason::Above(by?.clone())));
         }
-        let only_above = !found.enabled && !live.left_enabled && !found.suspended && !found.retired && !self.over(found);
+        let barred = found.suspended || found.retired || found.locked.is_some() || self.over(found);
+        let only_above = !found.enabled && !live.left_enabled && !barred;
         (only_above && by.is_none()).then(|| to(State { enabled: true, ..found.clone() }, Reason::Above(above)))
     }
 
@@ -289,6 +320,9 @@ impl Board<'_> {
         for FieldChange { field, before, after: _ } in found.changes(wanted) {
             if field == Field::Type && before != FieldValue::None && !adopted {
                 return refuse(field, "`type` cannot change after creation: declare another company and move its people".into());
+            }
+            if field == Field::Locked {
+                continue; // kept in our own mark
             }
             let moves = draft.key.kind == Kind::User && matches!(field, Field::Company | Field::Customer);
             let able = match field {
@@ -362,7 +396,8 @@ impl Board<'_> {
         if wanted.key.kind != Kind::User {
             return self.shut_off(found, wanted);
         }
-        let enabled = !wanted.suspended && !wanted.retired && !self.over(wanted) && !draft.closed_here;
+        let barred = wanted.suspended || wanted.retired || wanted.locked.is_some() || self.over(wanted);
+        let enabled = !barred && !draft.closed_here;
         self.shut_off(found, &State { enabled, ..wanted.clone() })
     }
 

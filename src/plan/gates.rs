@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::types::{LastHolder, Plan};
-use crate::manifest::{Budget, Extent};
+use crate::{
+    manifest::{Budget, Extent},
+    model::Method,
+};
 
 /// What somebody allows for one plan, by flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Allow {
     pub removals: Option<u64>,
     /// `--allow-creates N`.
     pub creates: Option<u64>,
+    /// `--allow-mails N`.
+    pub mails: Option<u64>,
     /// `--allow-empty`.
     pub empty: bool,
     /// `--whole`: the root is meant to be another one.
@@ -31,12 +36,18 @@ pub enum Gate {
     Budget,
     /// Too many creates.
     Creates,
+    /// Too many mails.
+    Mails,
     /// A whole declaration without documents.
     EmptyInput,
     /// Another root than last time, and something would be removed.
     RootChanged,
     /// A privileged role would lose its last holder.
     LastHolder,
+    /// The actor may not.
+    Role,
+    /// The project was loosened in the run that makes use of it.
+    Settings,
     /// The plan is not the one that was approved.
     StalePlan,
 }
@@ -47,9 +58,12 @@ impl Gate {
         match self {
             Self::Budget => "budget",
             Self::Creates => "creates",
+            Self::Mails => "mails",
             Self::EmptyInput => "empty-input",
             Self::RootChanged => "root-changed",
             Self::LastHolder => "last-holder",
+            Self::Role => "role",
+            Self::Settings => "settings",
             Self::StalePlan => "stale-plan",
         }
     }
@@ -72,6 +86,7 @@ impl Plan {
         let refusals = [
             self.over_budget(budget, allow),
             self.over_creates(budget, allow),
+            self.over_mails(budget, allow),
             self.empty_input(allow),
             self.root_changed(allow),
             self.last_holder(allow),
@@ -124,6 +139,28 @@ impl Plan {
             gate: Gate::Creates,
             message: format!("this plan creates {}; {allowed} {} allowed", objects(creates), are(allowed)),
             flag: Some(format!("--allow-creates {creates}")),
+        })
+    }
+
+    /// Credentials that go out by mail.
+    pub fn mails(&self) -> u64 {
+        let mailed = |change: &&super::Change| {
+            change.issues().is_some_and(|credential| match credential.method {
+                Method::Invite | Method::Temporary => true,
+                Method::Secret | Method::Hash | Method::None => false,
+            })
+        };
+        self.changes().filter(mailed).count() as u64
+    }
+
+    fn over_mails(&self, budget: &Budget, allow: &Allow) -> Option<Refusal> {
+        let mails = self.mails();
+        let allowed = allow.mails.unwrap_or(budget.mails);
+        let sent = if mails == 1 { "1 mail".to_owned() } else { format!("{mails} mails") };
+        (mails > allowed).then(|| Refusal {
+            gate: Gate::Mails,
+            message: format!("this plan sends {sent}; {allowed} {} allowed", are(allowed)),
+            flag: Some(format!("--allow-mails {mails}")),
         })
     }
 

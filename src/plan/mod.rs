@@ -22,13 +22,16 @@ mod tally;
 mod tree;
 mod types;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use crate::{
     desired::{Desired, Roles},
-    model::{Key, Kind, Name},
+    model::{Key, Kind, Method, Name, Paragraph},
     observed::{Capabilities, Observed, Scope},
 };
 
@@ -43,6 +46,17 @@ pub struct Purge {
     pub due: bool,
     /// `--purge KEY`: these, at once.
     pub keys: BTreeSet<Key>,
+}
+
+/// What somebody asks for at once and without a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// `tenantry lock`: shut off against the declaration, for this reason.
+    Lock(Paragraph),
+    /// `tenantry unlock`: what is declared counts again.
+    Unlock,
+    /// `tenantry reset`: a new credential of this method.
+    Reset(Method),
 }
 
 /// What decides beside the declaration and the directory.
@@ -60,6 +74,8 @@ pub struct Policy {
     pub adopt: BTreeSet<Key>,
     /// What is to be deleted of the retired.
     pub purge: Purge,
+    /// What is to be done against, or beside, the declaration.
+    pub orders: BTreeMap<Key, Order>,
 }
 
 /// Everything a plan is made of.

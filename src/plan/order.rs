@@ -78,7 +78,7 @@ fn shuts_off(change: &Change, difference: &FieldChange) -> bool {
     // A role that changes in a loss is a privilege given up, unless the loss is another one; then it does no harm here, since
     // the planner let no role through that cannot live where the user is.
     let demoted = *field == Field::Role && change.loss > 0 && change.before.as_deref().is_some_and(|before| !moves(before, change));
-    demoted || flags.iter().any(|(flag, value)| field == flag && *after == FieldValue::Flag(*value))
+    demoted || *field == Field::Locked || flags.iter().any(|(flag, value)| field == flag && *after == FieldValue::Flag(*value))
 }
 
 fn moves(before: &State, change: &Change) -> bool {

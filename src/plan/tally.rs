@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol_str::SmolStr;
 
 use super::{
+    Order,
     board::{After, Board, Draft, Found},
     types::{Action, Change, CredentialAction, Decision, LastHolder, Plan, Reason, Tally},
 };
 use crate::{
-    model::{Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
+    model::{Credential, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
     observed::CredentialMark,
 };
 
@@ -138,13 +139,30 @@ impl Board<'_> {
             Found::Live(live) => (Some(live.id.clone()), live.version.clone(), live.source.clone()),
             Found::Stranger(stranger, _) => (Some(stranger.id.clone()), stranger.version.clone(), None),
         };
-        let reason = draft.reason.clone();
+        let owed = matches!(&draft.found, Found::Live(live) if matches!(live.credential, CredentialMark::Owed(_)));
+        let only_owed = owed && draft.reason == Reason::Declared && matches!(draft.after, After::Same);
+        let reason = if only_owed { Reason::Owed } else { draft.reason.clone() };
         Some(Change { key: draft.key.clone(), action, credential, reason, before, remote, expect, source, loss })
     }
 
     /// The credential that becomes due: when the account is created, and when `credential.reset` changes to another value.
     /// Adopting records that one was given, and sends nothing.
+    ///
+    /// | account | then |
+    /// |---|---|
+    /// | a reset was ordered | owed, for the request handled last |
+    /// | new | owed |
+    /// | taken over | given |
+    /// | ours, `reset` differs from the one handled last | owed |
+    /// | ours, owed, and can sign in | owed: it is due |
+    /// | ours, enabled again, and its secret died unused | owed |
+    /// | ours otherwise | nothing |
     fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
+        if let (Some(Order::Reset(method)), Found::Live(live)) = (self.input.policy.orders.get(draft.key), &draft.found) {
+            let reset = live.credential.reset().cloned();
+            let mark = CredentialMark::Owed(reset.clone().unwrap_or_default());
+            return Some(CredentialAction { credential: Credential { method: *method, source: None, reset }, mark });
+        }
         let credential = draft.entry?.credential.as_deref().filter(|credential| credential.method != Method::None)?;
         let asked = || credential.reset.clone().unwrap_or_default();
         let mark = match &draft.found {
@@ -152,8 +170,19 @@ impl Board<'_> {
             Found::Stranger(..) => CredentialMark::Given(asked()),
             Found::Live(live) if !self.mine(&live.state) => CredentialMark::Given(asked()),
             Found::Live(live) => {
-                let reset = credential.reset.as_ref().filter(|reset| live.credential.reset() != Some(reset))?;
-                CredentialMark::Owed(reset.clone())
+                let handled = live.credential.reset();
+                let enabled = draft.state().is_some_and(|state| state.enabled && !state.retired);
+                let died = live.unused_until.is_some_and(|until| until <= self.input.policy.now);
+                let due = match &live.credential {
+                    CredentialMark::Owed(_) => enabled,
+                    CredentialMark::Given(_) => enabled && !live.state.enabled && died,
+                    CredentialMark::None => false,
+                };
+                match credential.reset.as_ref().filter(|reset| handled != Some(reset)) {
+                    Some(reset) => CredentialMark::Owed(reset.clone()),
+                    None if due => CredentialMark::Owed(handled.cloned().unwrap_or_default()),
+                    None => return None,
+                }
             }
         };
         Some(CredentialAction { credential: credential.clone(), mark })
@@ -191,6 +220,9 @@ impl Board<'_> {
                 *enabled.entry(&live.state.key.namespace).or_default() += 1;
             }
             tally.owed += u64::from(matches!(live.credential, CredentialMark::Owed(_)));
+            let died = live.unused_until.is_some_and(|until| until <= input.policy.now);
+            tally.expired += u64::from(died && live.state.enabled);
+            tally.locked += u64::from(live.state.locked.is_some() && !live.state.retired);
             let due = live.state.retired && live.retired_at.is_some_and(|at| at + input.policy.retention <= input.policy.now);
             tally.purgeable += u64::from(due && input.desired.get(&live.state.key).is_none());
         }

@@ -58,6 +58,14 @@ pub enum Reason {
     Adopted,
     /// It was retired, and its deletion was asked for.
     Purged,
+    /// `tenantry lock`.
+    Locked,
+    /// `tenantry unlock`.
+    Unlocked,
+    /// `tenantry reset`.
+    Reset,
+    /// Its credential was asked for before, and has not been delivered.
+    Owed,
     /// Its document is broken, and this much of it is certain.
     Salvaged,
     /// Its declared role is a step down, or its document says `enabled: false`, while the rest of it is held.
@@ -77,6 +85,10 @@ impl Reason {
             Self::MovedFrom(_) => "MovedFrom",
             Self::Adopted => "Adopted",
             Self::Purged => "Purged",
+            Self::Locked => "Locked",
+            Self::Unlocked => "Unlocked",
+            Self::Reset => "Reset",
+            Self::Owed => "Owed",
             Self::Salvaged => "Salvaged",
             Self::ShuttingOff => "ShuttingOff",
         }
@@ -234,6 +246,15 @@ impl Change {
         matches!(&self.credential, Some(CredentialAction { credential: _, mark: CredentialMark::Owed(_) }))
     }
 
+    /// The credential that is issued once the change is made: one that is owed by an account that can sign in.
+    pub fn issues(&self) -> Option<&Credential> {
+        let enabled = match &self.action {
+            Action::Create(to) | Action::Update { fields: _, to } => to.enabled && !to.retired && to.owner.is_some(),
+            Action::Delete => false,
+        };
+        self.credential.as_ref().filter(|_| enabled && self.owes()).map(|action| &action.credential)
+    }
+
     /// The fields that differ; none for a create or a delete.
     pub fn fields(&self) -> &[FieldChange] {
         match &self.action {
@@ -287,6 +308,10 @@ pub struct Tally {
     pub purgeable: u64,
     /// Credentials that are owed already.
     pub owed: u64,
+    /// Secrets that died before anybody used them, of accounts that can sign in.
+    pub expired: u64,
+    /// Users that are locked.
+    pub locked: u64,
     /// Keys in scope that are as they should be.
     pub settled: u64,
     /// Documents, broken ones included.

@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use tenantry::{
     directory::{Directory, ErrorKind},
     drivers::{Sqlite, sqlite::Chain},
+    manifest::Project,
     model::Place,
-    observed::{Observed, Scope},
+    observed::{Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -72,11 +73,11 @@ async fn looking_changes_nothing() {
     assert_eq!(files(&folder), ["tenantry.db"]);
     let before = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap());
     observe(&folder).await.unwrap();
-    open(&folder).remember_root(&name("acme"), "x").await.unwrap();
+    open(&folder).remember(&name("acme"), Some("x"), &Settings::of(&Project::default())).await.unwrap();
     let written = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap());
     assert_ne!(before.0, written.0, "the file tells a write from none");
     observe(&folder).await.unwrap();
-    open(&folder).remember_root(&name("acme"), "x").await.unwrap();
+    open(&folder).remember(&name("acme"), Some("x"), &Settings::of(&Project::default())).await.unwrap();
     let after = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap());
     assert_eq!(written.0, after.0);
     assert_eq!((written.1.mtime(), written.1.mtime_nsec()), (after.1.mtime(), after.1.mtime_nsec()));
@@ -167,7 +168,7 @@ async fn an_emptied_directory_is_not_taken_for_a_new_one() {
     org.execute(&delete(&key("company/n/north"))).await.unwrap();
     assert_eq!(observe(&folder).await.unwrap().ours, []);
     let (folder, directory) = fresh();
-    directory.remember_root(&name("acme"), "x").await.unwrap();
+    directory.remember(&name("acme"), Some("x"), &Settings::of(&Project::default())).await.unwrap();
     assert_eq!(observe(&folder).await.unwrap().ours, []);
 }
 

@@ -93,6 +93,10 @@ fn removed(change: &Change) -> String {
         Reason::NotDeclared => not_declared(change),
         Reason::Purged => "retired, and its deletion is asked for with `--purge`".into(),
         Reason::Declared
+        | Reason::Locked
+        | Reason::Unlocked
+        | Reason::Reset
+        | Reason::Owed
         | Reason::DeclaredAgain
         | Reason::Above(_)
         | Reason::DisabledOutside
@@ -127,6 +131,10 @@ fn reason(change: &Change) -> Option<String> {
         Reason::MovedFrom(_) => Some("the same account under another name".into()),
         Reason::Adopted => Some(format!("{}; keeps its account", adopted(change))),
         Reason::Purged => Some("its deletion is asked for with `--purge`".into()),
+        Reason::Locked => Some("locked against the declaration, until `tenantry unlock`".into()),
+        Reason::Unlocked => Some("unlocked: what is declared counts again".into()),
+        Reason::Reset => Some("asked for with `tenantry reset`".into()),
+        Reason::Owed => Some("asked for before, and not delivered yet".into()),
         Reason::Salvaged => Some("its document is broken, and this much is certain".into()),
         Reason::ShuttingOff => Some("this goes at once, the rest of it is held".into()),
     }
@@ -144,6 +152,7 @@ fn told(difference: &FieldChange, change: &Change) -> bool {
     match field {
         Field::Enabled => matches!(verb, Verb::Disable | Verb::Enable | Verb::Delete),
         Field::Suspended | Field::Retired => true,
+        Field::Locked => change.reason == Reason::Unlocked,
         Field::Owner => matches!(verb, Verb::Adopt | Verb::Release) || change.reason == Reason::Adopted,
         Field::Key
         | Field::Deletion

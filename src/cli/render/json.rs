@@ -10,7 +10,7 @@ use crate::{
     model::{Credential, Field, FieldChange, FieldValue},
     observed::CredentialMark,
     pipeline::Planned,
-    plan::{Change, CredentialAction, Decision, Gate, Held, Refusal},
+    plan::{Change, CredentialAction, Decision, Held, Refusal},
     report::{Done, Outcome, Report, ResultKind, Skipped},
 };
 
@@ -140,7 +140,7 @@ struct HoldForm {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct RefusalForm {
-    #[schemars(extend("enum" = ["budget", "creates", "empty-input", "root-changed", "last-holder", "stale-plan"]))]
+    #[schemars(extend("enum" = ["budget", "creates", "mails", "empty-input", "root-changed", "last-holder", "role", "settings", "stale-plan"]))]
     gate: &'static str,
     message: String,
     /// The flag that allows exactly this, where there is one.
@@ -186,7 +186,7 @@ fn field_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl PlanForm {
     /// A plan with what was found on the way.
     pub(crate) fn new(planned: &Planned, actor: Option<&str>, problems: &[Diagnostic], sources: &Sources) -> Self {
-        let Planned { plan, problems: _, refused, read: _, planned: _ } = planned;
+        let Planned { plan, problems: _, refused, applied: _, read: _, planned: _ } = planned;
         Self {
             format_version: FORMAT_VERSION,
             digest: plan.digest(),
@@ -234,21 +234,9 @@ pub(crate) fn plan_schema() -> schemars::Schema {
     schemars::schema_for!(PlanForm)
 }
 
-/// The name of a gate.
-pub(crate) fn gate_name(gate: Gate) -> &'static str {
-    match gate {
-        Gate::Budget => "budget",
-        Gate::Creates => "creates",
-        Gate::EmptyInput => "empty-input",
-        Gate::RootChanged => "root-changed",
-        Gate::LastHolder => "last-holder",
-        Gate::StalePlan => "stale-plan",
-    }
-}
-
 fn refusal(refusal: &Refusal) -> RefusalForm {
     let Refusal { gate, message, flag } = refusal;
-    RefusalForm { gate: gate_name(*gate), message: message.clone(), flag: flag.clone() }
+    RefusalForm { gate: gate.name(), message: message.clone(), flag: flag.clone() }
 }
 
 fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
@@ -321,7 +309,8 @@ fn result(outcome: &Outcome) -> ResultForm {
 /// Personal data of people and of those who speak for a company.
 fn sensitive(field: Field) -> bool {
     match field {
-        Field::Email
+        Field::Locked
+        | Field::Email
         | Field::FirstName
         | Field::LastName
         | Field::Phone

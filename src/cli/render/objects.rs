@@ -24,7 +24,17 @@ pub(crate) struct Item {
 impl Item {
     /// An object under management, of whichever owner.
     pub(crate) fn managed(live: Live) -> Self {
-        let Live { state, id, version: _, left_enabled: _, credential: _, retired_at: _, created_at: _, source: _ } = live;
+        let Live {
+            state,
+            id,
+            version: _,
+            left_enabled: _,
+            credential: _,
+            unused_until: _,
+            retired_at: _,
+            created_at: _,
+            source: _,
+        } = live;
         Self { state, managed: true, id }
     }
 
@@ -122,7 +132,7 @@ fn headers(kind: Kind) -> &'static [&'static str] {
 }
 
 fn row(item: &Item, owner: &Name) -> Vec<String> {
-    let State { key, place, body, enabled: _, suspended: _, retired: _, owner: holder, deletion: _ } = &item.state;
+    let State { key, place, body, enabled: _, suspended: _, locked: _, retired: _, owner: holder, deletion: _ } = &item.state;
     let name = if key.namespace.is_global() { key.name.to_string() } else { format!("{}/{}", key.namespace, key.name) };
     let above = place.as_ref().map_or("-", |place| match place {
         Place::Company(name) | Place::Customer(name) => name.as_str(),

@@ -184,7 +184,7 @@ fn sum(planned: &Planned) -> String {
 /// A gate that refuses, with the one flag that allows exactly this.
 pub(crate) fn refused(refusal: &Refusal) -> String {
     let Refusal { gate, message, flag } = refusal;
-    let mut out = format!("{} gate `{}`: {}\n", paint(ERROR, "refused:"), super::json::gate_name(*gate), visible(message));
+    let mut out = format!("{} gate `{}`: {}\n", paint(ERROR, "refused:"), gate.name(), visible(message));
     if let Some(flag) = flag {
         let _ = writeln!(out, "{} `{flag}` allows exactly this", paint(HINT, "hint:"));
     }
@@ -198,6 +198,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Body, Company, Deletion, Key, Line, Name, State},
+        observed::Applied,
         plan::{Action, Change, Gate, Held, Hold, Reason, Tally},
     };
 
@@ -219,6 +220,7 @@ mod tests {
             enabled: true,
             suspended: false,
             retired: false,
+            locked: None,
             owner: None,
             deletion: Deletion::Disable,
         };
@@ -248,7 +250,7 @@ mod tests {
             tally,
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
-        Planned { plan, problems: Vec::new(), refused: Vec::new(), read, planned }
+        Planned { plan, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
     }
 
     fn plain(planned: &Planned) -> String {

@@ -11,13 +11,13 @@ use uuid::Uuid;
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed, Run},
     drivers::rows::{self, Claim, Found, Step, Write},
-    model::{Body, FieldChange, FieldValue, Key, Kind, RemoteId},
+    model::{Body, FieldChange, FieldValue, Key, Kind, Paragraph, RemoteId},
     plan::{Change, Reason},
 };
 
 use super::{
     audit::{Record, Trail},
-    kind_of, observe,
+    kind_of, observe, secrets,
 };
 
 type Outcome = Result<Executed, DirectoryError>;
@@ -99,12 +99,12 @@ fn one_by_one(transaction: &Transaction<'_>, changes: &[Change], run: &Run) -> r
 }
 
 const INSERT: &str = "INSERT INTO objects (id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
-     left_enabled, credential, username, email, title, body, version, created_at, updated_at, source) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?19)";
+     left_enabled, credential, username, email, title, body, version, created_at, updated_at, source, locked) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18, ?19, ?20)";
 
 const UPDATE: &str = "UPDATE objects SET namespace = ?2, name = ?3, owner = ?4, parent = iif(?20, parent, ?5), enabled = ?6, suspended = ?7, \
      retired_at = ?8, deletion = ?9, left_enabled = ?10, credential = ?11, username = ?12, email = ?13, title = ?14, body = ?15, \
-     version = ?16, updated_at = ?17, source = ?18, formerly = ?19 WHERE id = ?1";
+     version = ?16, updated_at = ?17, source = ?18, formerly = ?19, locked = ?21 WHERE id = ?1";
 
 struct Chunk<'a> {
     transaction: &'a Transaction<'a>,
@@ -168,7 +168,7 @@ impl Chunk<'_> {
 
     fn insert(&mut self, change: &Change, write: &Write<'_>, now: Timestamp) -> Result<Executed, Failure> {
         let parent = self.parent(change, write)?;
-        let Write { to, credential, retired_at, source, stays: _, version, fields: _ } = write;
+        let Write { to, credential, secret: _, retired_at, source, stays: _, version, fields: _ } = write;
         let id = Uuid::now_v7().hyphenated().to_smolstr();
         let body = json(&mut self.json, &to.body);
         let (username, email, title) = claims(&to.body, parent.is_some());
@@ -192,13 +192,14 @@ impl Chunk<'_> {
             version.cast_signed(),
             now.as_microsecond(),
             source.as_deref(),
+            to.locked.as_deref().map(Paragraph::as_str),
         ]);
         done.map_err(|error| violated(change, error))?;
         Ok(Executed { id: RemoteId(id), version: Some(rows::version(*version)) })
     }
 
     fn replace(&mut self, change: &Change, write: &Write<'_>, found: &Found, now: Timestamp) -> Result<Executed, Failure> {
-        let Write { to, credential, retired_at, source, stays, version, fields: _ } = write;
+        let Write { to, credential, secret, retired_at, source, stays, version, fields: _ } = write;
         let id = found.id().clone();
         let parent = if *stays { None } else { self.parent(change, write)? };
         if change.key.kind == Kind::Company {
@@ -228,8 +229,10 @@ impl Chunk<'_> {
             source.as_deref().filter(|_| managed),
             (!managed).then(|| to.key.to_smolstr()).as_deref(),
             stays,
+            to.locked.as_deref().filter(|_| managed).map(Paragraph::as_str),
         ]);
         done.map_err(|error| violated(change, error))?;
+        secrets::kill(self.transaction, &id, *secret, now)?;
         Ok(Executed { id, version: Some(rows::version(*version)) })
     }
 
@@ -293,6 +296,10 @@ impl Chunk<'_> {
             | Reason::Expired
             | Reason::Adopted
             | Reason::Purged
+            | Reason::Locked
+            | Reason::Unlocked
+            | Reason::Reset
+            | Reason::Owed
             | Reason::Salvaged
             | Reason::ShuttingOff => None,
         };

@@ -9,6 +9,7 @@ mod execute;
 mod lease;
 mod observe;
 mod schema;
+mod secrets;
 
 use std::{
     fs,
@@ -18,12 +19,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::{
-    directory::{Directory, DirectoryError, ErrorKind, Executed, Lease, Run},
-    model::Name,
-    observed::{Capabilities, Observed, Scope},
+    directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, Run, SignIn},
+    model::{Name, PasswordHash, TokenHash, Username},
+    observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -132,17 +134,39 @@ impl Directory for Sqlite {
         outcomes
     }
 
-    async fn remember_root(&self, owner: &Name, root: &str) -> Result<(), DirectoryError> {
-        let (owner, root) = (owner.clone(), root.to_owned());
+    async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>> {
+        let (owned, run) = (issues.to_vec(), run.clone());
+        let done = self.write("store secrets", move |connection| secrets::issue(connection, &owned, &run)).await;
+        done.unwrap_or_else(|error| issues.iter().map(|issue| Err(secrets::same(&error, &issue.debt.key))).collect())
+    }
+
+    async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>> {
+        let (owned, run) = (debts.to_vec(), run.clone());
+        let done = self.write("mark credentials", move |connection| secrets::delivered(connection, &owned, &run)).await;
+        done.unwrap_or_else(|error| debts.iter().map(|debt| Err(secrets::same(&error, &debt.key))).collect())
+    }
+
+    async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
+        let (owner, root, settings) = (owner.clone(), root.map(str::to_owned), settings.clone());
         let write = move |connection: &mut Connection| {
+            let json = serde_json::to_string(&settings).expect("settings are JSON");
             let mut write = || -> rusqlite::Result<()> {
                 let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-                let known = "SELECT root FROM applied WHERE owner = ?1";
-                let known: Option<String> = transaction.query_row(known, [owner.as_str()], |row| row.get(0)).optional()?;
-                if known.as_deref() == Some(root.as_str()) {
-                    return Ok(());
+                let keep = |read: &str, write: &str, values: &[&str]| -> rusqlite::Result<()> {
+                    let known: Option<bool> =
+                        transaction.query_row(read, rusqlite::params_from_iter(values), |row| row.get(0)).optional()?;
+                    if known != Some(true) {
+                        transaction.execute(write, rusqlite::params_from_iter(values))?;
+                    }
+                    Ok(())
+                };
+                if let Some(root) = &root {
+                    let read = "SELECT root = ?2 FROM applied WHERE owner = ?1";
+                    keep(read, "INSERT OR REPLACE INTO applied (owner, root) VALUES (?1, ?2)", &[owner.as_str(), root])?;
                 }
-                transaction.execute("INSERT OR REPLACE INTO applied (owner, root) VALUES (?1, ?2)", [owner.as_str(), &root])?;
+                let read = "SELECT project = ?2 AND settings = ?3 FROM settings WHERE owner = ?1";
+                let write = "INSERT OR REPLACE INTO settings (owner, project, settings) VALUES (?1, ?2, ?3)";
+                keep(read, write, &[owner.as_str(), settings.project.as_str(), &json])?;
                 transaction.commit()
             };
             write().map_err(|error| failed("remember what was applied", error))
@@ -152,6 +176,35 @@ impl Directory for Sqlite {
 
     async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError> {
         lease::lease(schema::beside(&self.path, ".lock"), wait).await
+    }
+}
+
+#[async_trait]
+impl Accounts for Sqlite {
+    async fn sign_in(&self, username: &Username) -> Result<Option<SignIn>, DirectoryError> {
+        let (path, username) = (self.path.clone(), username.clone());
+        blocking("check a password", move || secrets::sign_in(&path, &username)).await
+    }
+
+    async fn redeemable(&self, token: &TokenHash, now: Timestamp) -> Result<bool, DirectoryError> {
+        let (path, token) = (self.path.clone(), token.clone());
+        blocking("look at a link", move || secrets::redeemable(&path, &token, now)).await
+    }
+
+    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError> {
+        let (token, password) = (token.clone(), password.clone());
+        self.write("set a password", move |connection| secrets::redeem(connection, &token, &password, now)).await
+    }
+
+    async fn replace(
+        &self,
+        username: &Username,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
+        let (username, old, new) = (username.clone(), old.clone(), new.clone());
+        self.write("change a password", move |connection| secrets::replace(connection, &username, &old, &new, now)).await
     }
 }
 

@@ -1,6 +1,12 @@
 //! Rows → what the directory holds.
 
-use std::{collections::HashMap, num::NonZero, path::Path, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZero,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use rusqlite::{
@@ -12,15 +18,15 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Name, Namespace, RemoteId, State},
-    observed::{Applied, CredentialMark, Live, Observed, Spent, Stranger},
+    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
+    observed::{Applied, CredentialMark, Live, Observed, Settings, Spent, Stranger},
 };
 
 use super::{audit, failed, schema};
 
 /// The columns that [`decode`] takes, in its order.
 pub(super) const COLUMNS: &str = "row, id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
-     left_enabled, credential, username, email, body, version, created_at, source, formerly";
+     left_enabled, credential, username, email, body, version, created_at, source, formerly, locked, unused_until";
 
 /// Managed objects that are worth another thread.
 const SHARE: usize = 1_000;
@@ -85,7 +91,29 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
     let spent = spent(connection, window)?;
     let root = "SELECT root FROM applied WHERE owner = ?1";
     let root = connection.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;
-    Ok(Observed { ours, strangers, spent, applied: Applied { root } })
+    let (settings, others) = settings(connection, owner)?;
+    Ok(Observed { ours, strangers, spent, applied: Applied { root, settings, others } })
+}
+
+/// The settings that an owner applied last, and whose the projects of the other owners are.
+fn settings(connection: &Connection, owner: &Name) -> Result<(Option<Settings>, BTreeMap<Name, Name>), DirectoryError> {
+    let failed = |error| failed("read what was applied", error);
+    let wrong = |error: &dyn std::fmt::Display| {
+        DirectoryError::new("read what was applied", ErrorKind::Incomplete).because(error.to_string())
+    };
+    let name = |text: &str| Name::new(text).map_err(|error| wrong(&error));
+    let mut statement = connection.prepare("SELECT owner, project, settings FROM settings").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let (mut ours, mut others) = (None, BTreeMap::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = |column| row.get::<_, String>(column).map_err(failed);
+        if text(0)? == owner.as_str() {
+            ours = Some(serde_json::from_str(&text(2)?).map_err(|error| wrong(&error))?);
+        } else {
+            others.insert(name(&text(1)?)?, name(&text(0)?)?);
+        }
+    }
+    Ok((ours, others))
 }
 
 const MANAGED: &str = "SELECT count(*) FROM objects INDEXED BY objects_key WHERE name IS NOT NULL";
@@ -275,18 +303,21 @@ pub(super) fn decode(
         body,
         enabled: flag(7)?,
         suspended: flag(8)?,
+        locked: optional(20)?.map(Paragraph::new).transpose().map_err(|error| wrong(&error))?.map(Box::new),
         retired: retired_at.is_some(),
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
     let credential = optional(12)?
         .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
+    let unused_until = value(21)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
     let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
     Ok(Found::Managed(Box::new(Live {
         state,
         version,
         left_enabled,
         credential,
+        unused_until,
         retired_at,
         created_at,
         source,

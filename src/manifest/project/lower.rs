@@ -46,6 +46,7 @@ impl Project {
             known.extend(it.value(&format!("spec.protected.{row}"), key, read));
         }
         Self {
+            name: name.clone(),
             owner: it.name("spec.owner", owner.as_ref()).unwrap_or_else(|| name.clone()),
             actor: it.optional("spec.actor", actor.as_ref(), Username::new),
             directory: directory.as_ref().and_then(|choice| directory_spec(choice, it)).unwrap_or(default.directory),
@@ -186,7 +187,8 @@ fn passwords_of(spec: &PasswordsSpec, it: &mut Lowering<'_>) -> Passwords {
 }
 
 fn mail_of(spec: &MailSpec, it: &mut Lowering<'_>) -> Option<Mail> {
-    let MailSpec { from, folder, smtp } = spec;
+    let MailSpec { from, templates, folder, smtp } = spec;
+    let templates = it.optional("spec.mail.templates", templates.as_ref(), plain_path).map(PathBuf::from);
     let from = it.value("spec.mail.from", from, sender);
     let transport = match (folder, smtp) {
         (Some(_), Some(_)) => {
@@ -216,7 +218,7 @@ fn mail_of(spec: &MailSpec, it: &mut Lowering<'_>) -> Option<Mail> {
             }
         }
     };
-    Some(Mail { from: from?, transport })
+    Some(Mail { from: from?, templates, transport })
 }
 
 /// Exactly one source of a secret.

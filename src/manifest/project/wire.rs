@@ -277,6 +277,9 @@ pub struct SmtpSpec {
 pub struct MailSpec {
     /// The sender: `Tenantry <no-reply@acme.example>`.
     pub from: LineText,
+    /// A folder with templates that take the place of ours, relative to the project file.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub templates: Option<PathText>,
     /// As `.eml` files in a folder, relative to the project file.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathText>,

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tenantry::{
     directory::{ErrorKind, Run, Stop},
-    model::{Body, Deletion, Field, FieldChange, FieldValue, Kind, Place, RemoteId, State, Version},
-    observed::{CredentialMark, Observed, Scope},
+    manifest::Project,
+    model::{Body, Deletion, Field, FieldChange, FieldValue, Kind, Place, RemoteId, State, Username, Version},
+    observed::{CredentialMark, Observed, Scope, Settings},
     plan::{Action, Change, Reason},
 };
 
@@ -393,15 +394,22 @@ pub(crate) async fn counts_losses_in_the_window(mut org: Org) {
     assert_eq!(spent(long_ago), []);
 }
 
-pub(crate) async fn remembers_the_root_of_each_owner(org: Org) {
+pub(crate) async fn remembers_what_each_owner_applied(org: Org) {
+    let settings = Settings::of(&Project::default());
     for (owner, root) in [("acme", "tenants"), ("acme", "tenants"), ("other", "elsewhere"), ("acme", "folder/ü")] {
-        org.directory.remember_root(&name(owner), root).await.unwrap();
+        org.directory.remember(&name(owner), Some(root), &settings).await.unwrap();
     }
     assert_eq!(org.check().await.applied.root.as_deref(), Some("folder/ü"));
     let other = org.directory.observe(&name("other"), &Scope::All, WINDOW).await.unwrap();
     assert_eq!(other.applied.root.as_deref(), Some("elsewhere"));
+    let actor = Settings { actor: Some(Username::new("sofia").unwrap()), project: name("shop"), ..settings.clone() };
+    org.directory.remember(&name("other"), None, &actor).await.unwrap();
+    let other = org.directory.observe(&name("other"), &Scope::All, WINDOW).await.unwrap();
+    assert_eq!(other.applied.root.as_deref(), Some("elsewhere"), "a part says nothing of the root");
+    assert_eq!((other.applied.settings, other.applied.others), (Some(actor), [(settings.project.clone(), name("acme"))].into()));
     let third = org.directory.observe(&name("third"), &Scope::All, WINDOW).await.unwrap();
-    assert_eq!(third.applied.root, None);
+    assert_eq!((third.applied.root, third.applied.settings), (None, None));
+    assert_eq!(third.applied.others.len(), 2);
 }
 
 pub(crate) async fn the_lease_excludes(org: Org) {

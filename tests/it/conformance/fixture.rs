@@ -141,7 +141,7 @@ pub(crate) fn line(text: &str) -> Line {
 
 fn state(key: Key, place: Option<Place>, body: Body) -> State {
     let owner = Some(name("acme"));
-    State { key, place, body, enabled: true, suspended: false, retired: false, owner, deletion: Deletion::Disable }
+    State { key, place, body, enabled: true, suspended: false, locked: None, retired: false, owner, deletion: Deletion::Disable }
 }
 
 /// A company of namespace `n` with nothing optional.

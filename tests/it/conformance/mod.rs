@@ -30,7 +30,7 @@ macro_rules! suite {
             marks_credentials
             stops_between_objects
             counts_losses_in_the_window
-            remembers_the_root_of_each_owner
+            remembers_what_each_owner_applied
             the_lease_excludes
             tells_owners_apart
         }

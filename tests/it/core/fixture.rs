@@ -3,7 +3,7 @@
 //! One document a line (or between semicolons): `user ns/mara company=nord role=owner off from=ns/old`. Lines `part`,
 //! `unreadable` and `root=elsewhere` speak of the declaration as a whole.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tenantry::{
     directory::Stop,
@@ -12,7 +12,7 @@ use tenantry::{
     model::{Key, Kind, Name, RemoteId, State},
     observed::{Live, Scope, Stranger},
     pipeline::{self, ApplyError, Order, Planned, Request},
-    plan::{Allow, Change, Decision, Plan, Purge},
+    plan::{self, Allow, Change, Decision, Plan, Purge},
     report::{Report, ResultKind},
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) directory: Memory,
     pub(crate) project: Project,
     pub(crate) purge: Purge,
+    pub(crate) orders: BTreeMap<Key, plan::Order>,
     pub(crate) adopt: Vec<Key>,
     pub(crate) allow: Allow,
     pub(crate) scope: Scope,
@@ -43,6 +44,7 @@ pub(crate) fn everything_allowed(plan: &Plan) -> Allow {
     Allow {
         removals: Some(u64::MAX),
         creates: Some(u64::MAX),
+        mails: Some(u64::MAX),
         empty: true,
         whole: true,
         last_holders: plan.tally.last_holders.iter().cloned().collect(),
@@ -55,6 +57,7 @@ impl World {
             directory: Memory::new(),
             project: Project::default(),
             purge: Purge::default(),
+            orders: BTreeMap::new(),
             adopt: Vec::new(),
             allow: Allow::default(),
             scope: Scope::All,
@@ -79,6 +82,7 @@ impl World {
             scope: self.scope.clone(),
             adopt: self.adopt.iter().cloned().collect(),
             purge: self.purge.clone(),
+            orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             now: self.directory.now(),
         })

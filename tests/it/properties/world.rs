@@ -81,6 +81,7 @@ impl World {
             protected: BTreeSet::new(),
             adopt: BTreeSet::new(),
             purge: Purge::default(),
+            orders: BTreeMap::new(),
         };
         let capabilities = self.directory.capabilities();
         plan::plan(&Input { directory: "memory", desired, roles, observed, capabilities, scope, policy })

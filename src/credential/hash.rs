@@ -1,0 +1,223 @@
+//! argon2id (RFC 9106), never on an async thread and never on more threads than there are cores.
+
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use argon2::{
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{self, Salt},
+};
+use rand::{TryRng, rngs::SysRng};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::model::PasswordHash;
+
+/// KiB of memory for a password: the floor of the OWASP Password Storage Cheat Sheet for argon2id with t=2, p=1.
+const MEMORY: u32 = 19_456;
+/// Passes over it.
+const PASSES: u32 = 2;
+/// Bytes of salt.
+const SALT: usize = 16;
+
+/// Bounds of an imported hash: computing one costs whoever checks a password, again and again.
+const LEAST_SALT: usize = 8;
+const MOST_MEMORY: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 16;
+const MOST_LANES: u32 = 16;
+
+/// Why a hash was not made or not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It is no PHC string.
+    #[error("this is no PHC string `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH`")]
+    Form,
+    /// Another algorithm or version.
+    #[error("only argon2id, version 19, is taken over")]
+    Algorithm,
+    /// A salt or hash that is missing or too short.
+    #[error("it has no hash, or a salt below {LEAST_SALT} bytes")]
+    Short,
+    /// It costs too much to check.
+    #[error("it asks for more than m={MOST_MEMORY} KiB, t={MOST_PASSES}, p={MOST_LANES}")]
+    Costly,
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random(#[from] rand::rngs::SysError),
+    /// A defect of ours.
+    #[error("hashing failed")]
+    Failed,
+}
+
+/// Hashes and checks passwords. A clone shares the bound and the memory.
+#[derive(Clone)]
+pub struct Hasher {
+    permits: Arc<Semaphore>,
+    /// Memory of hashes before: 19 MiB that need not be asked for and cleared again.
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { permits: Arc::new(Semaphore::new(cores)), memory: Arc::default() }
+    }
+}
+
+impl Hasher {
+    /// How many hashes are computed at once.
+    pub fn width(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, NonZero::get)
+    }
+
+    /// Hashes a password with a salt of its own. Takes tens of milliseconds on a blocking thread, and waits for a free core
+    /// before.
+    pub async fn hash(&self, password: SecretString) -> Result<PasswordHash, HashError> {
+        self.on_a_core(move |memory| {
+            let mut salt = [0; SALT];
+            SysRng.try_fill_bytes(&mut salt)?;
+            let params = Params::new(MEMORY, PASSES, 1, Some(Params::DEFAULT_OUTPUT_LEN)).map_err(|_| HashError::Failed)?;
+            let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+            compute(&params, password.expose_secret().as_bytes(), &salt, &mut out, memory)?;
+            let phc = phc::PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: (&params).try_into().map_err(|_| HashError::Failed)?,
+                salt: Some(Salt::new(&salt).map_err(|_| HashError::Failed)?),
+                hash: Some(phc::Output::new(&out).map_err(|_| HashError::Failed)?),
+            };
+            Ok(PasswordHash::new(phc.to_string()))
+        })
+        .await
+    }
+
+    /// Whether a password is the one that was hashed; compared in constant time. `false` for a hash that is not to be
+    /// believed.
+    pub async fn verify(&self, hash: &PasswordHash, password: SecretString) -> bool {
+        let Ok(phc) = parse(hash.expose()) else { return false };
+        let verified = self.on_a_core(move |memory| {
+            let params = Params::try_from(&phc).map_err(|_| HashError::Failed)?;
+            let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Err(HashError::Short) };
+            let mut out = vec![0; expected.len()];
+            compute(&params, password.expose_secret().as_bytes(), salt, &mut out, memory)?;
+            // `Output` compares in constant time.
+            Ok(phc::Output::new(&out).map_err(|_| HashError::Failed)? == *expected)
+        });
+        verified.await.unwrap_or(false)
+    }
+
+    /// Spends as long as checking a password takes: what a wrong user name costs must not tell that there is no such user.
+    pub async fn pretend(&self, password: SecretString) {
+        let _ = self.hash(password).await;
+    }
+
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, HashError> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| HashError::Failed)?;
+        let memory = Arc::clone(&self.memory);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut blocks = memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let done = work(&mut blocks);
+            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+            drop(permit);
+            done
+        });
+        done.await.map_err(|_| HashError::Failed)?
+    }
+}
+
+fn compute(params: &Params, password: &[u8], salt: &[u8], out: &mut [u8], memory: &mut Vec<Block>) -> Result<(), HashError> {
+    let needed = params.block_count();
+    if memory.len() < needed {
+        memory.resize(needed, Block::default());
+    }
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    argon2.hash_password_into_with_memory(password, salt, out, &mut memory[..needed]).map_err(|_| HashError::Failed)
+}
+
+/// Takes over a hash that another system made, if it is sound and can be checked at a bearable cost. Nothing is computed.
+pub fn imported(text: &str) -> Result<PasswordHash, HashError> {
+    parse(text.trim_end_matches(['\r', '\n'])).map(|phc| PasswordHash::new(phc.to_string()))
+}
+
+fn parse(text: &str) -> Result<phc::PasswordHash, HashError> {
+    let phc = phc::PasswordHash::new(text).map_err(|_| HashError::Form)?;
+    if phc.algorithm != Algorithm::Argon2id.ident() || phc.version != Some(Version::V0x13.into()) {
+        return Err(HashError::Algorithm);
+    }
+    let short = phc.salt.as_ref().is_none_or(|salt| salt.len() < LEAST_SALT) || phc.hash.is_none();
+    if short {
+        return Err(HashError::Short);
+    }
+    let params = Params::try_from(&phc).map_err(|_| HashError::Form)?;
+    if params.m_cost() > MOST_MEMORY || params.t_cost() > MOST_PASSES || params.p_cost() > MOST_LANES {
+        return Err(HashError::Costly);
+    }
+    Ok(phc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_at_the_floor_and_fits_its_password_only() {
+        let hasher = Hasher::default();
+        let hash = hasher.hash(secret("correct horse")).await.unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
+        assert!(hasher.verify(&hash, secret("correct horse")).await);
+        assert!(!hasher.verify(&hash, secret("correct horsf")).await);
+        let again = hasher.hash(secret("correct horse")).await.unwrap();
+        assert_ne!(hash.expose(), again.expose(), "each has a salt of its own");
+        assert_eq!(hasher.memory.lock().unwrap().len(), 1, "memory is used again");
+    }
+
+    #[tokio::test]
+    async fn no_more_run_at_once_than_there_are_cores() {
+        let hasher = Hasher::default();
+        let all: Vec<_> = (0..4 * hasher.width())
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.hash(secret("a password")).await.unwrap() })
+            })
+            .collect();
+        for one in all {
+            one.await.unwrap();
+        }
+        assert!(hasher.memory.lock().unwrap().len() <= hasher.width());
+    }
+
+    #[tokio::test]
+    async fn an_imported_hash_is_capped_before_it_is_believed() {
+        // RFC 9106, section 5.3, has no PHC string; this one is of the reference implementation: argon2 "somesalt" -id -m 16 -t 2.
+        let known = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let hash = imported(&format!("{known}\n")).unwrap();
+        assert!(Hasher::default().verify(&hash, secret("password")).await);
+        let salt = "c29tZXNhbHQ";
+        let out = "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let bad = |text: &str| imported(text).err().map(|error| error.to_string()).unwrap_or_default();
+        for (text, why) in [
+            ("hunter2".into(), "no PHC string"),
+            (format!("$argon2i$v=19$m=65536,t=2,p=1${salt}${out}"), "only argon2id"),
+            (format!("$argon2id$v=16$m=65536,t=2,p=1${salt}${out}"), "only argon2id"),
+            (format!("$argon2id$m=65536,t=2,p=1${salt}${out}"), "only argon2id"),
+            (format!("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbA${out}"), "no PHC string"),
+            (format!("$argon2id$v=19$m=65536,t=2,p=1${salt}"), "no hash"),
+            (format!("$argon2id$v=19$m=262145,t=2,p=1${salt}${out}"), "more than"),
+            (format!("$argon2id$v=19$m=65536,t=17,p=1${salt}${out}"), "more than"),
+            (format!("$argon2id$v=19$m=65536,t=2,p=17${salt}${out}"), "more than"),
+            (format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt}${out}"), "more than"),
+        ] {
+            assert!(bad(&text).contains(why), "{text}: {}", bad(&text));
+            assert!(!Hasher::default().verify(&PasswordHash::new(text.clone()), secret("password")).await, "{text}");
+        }
+    }
+}
