@@ -6,16 +6,19 @@
 
 mod organisation;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tenantry::{
     apply,
+    credential::Vault,
     desired::{self, Desired, Known},
     directory::{Directory, Run, Stop},
     drivers::Sqlite,
+    issue::Issuer,
+    mail::Mailer,
     manifest::{Extent, Input, Limits, Loaded, Project, load},
     observed::{Observed, Scope},
     plan::{self, Plan, Policy, Purge},
@@ -115,7 +118,10 @@ impl Stage {
         let (id, digest) = ("bench".into(), plan.digest().into());
         let owner = self.project.owner.clone();
         let run = Run { id, owner, actor: None, digest, losses_allowed: false, stop: Stop::default() };
-        let report = self.runtime.block_on(apply::apply(directory, plan, &run, &|_| {}));
+        // Nobody in the organisation has a credential.
+        let post = Arc::new(Mailer::open(None, Path::new("."), None).unwrap());
+        let issuer = Issuer::new(&self.project, false, Vault::new(Path::new("."), |_| None), post);
+        let report = self.runtime.block_on(apply::apply(directory, plan, &issuer, &run, &|_| {}));
         assert_eq!(report.done().applied, self.organisation.documents as u64);
     }
 

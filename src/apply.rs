@@ -2,20 +2,36 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smol_str::SmolStr;
+
 use crate::{
-    directory::{Directory, DirectoryError, ErrorKind, Executed, Run},
-    model::Key,
-    plan::{Change, Plan, Step},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Run},
+    issue::{Due, IssueError, Issuer, issue},
+    model::{Key, RemoteId},
+    observed::CredentialMark,
+    plan::{Action, Change, CredentialAction, Plan, Step},
     report::{Outcome, Report, ResultKind, Skipped},
 };
 
 /// Changes handed to a directory at once; between two such batches progress is told and a request to stop is heard.
 const BATCH: usize = 5_000;
 
-/// Carries out every change of a plan, stage after stage. A failure stops only what needs it. `progress` is told how many
-/// changes are done with.
-pub async fn apply(directory: &dyn Directory, plan: &Plan, run: &Run, progress: &(dyn Fn(u64) + Send + Sync)) -> Report {
-    let mut state = Progress { results: HashMap::new(), undone: HashSet::new(), reached: HashMap::new(), told: progress };
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many changes are done with.
+    Changes(u64),
+    /// So many credentials are done with, of so many.
+    Credentials(u64, u64),
+}
+
+/// Hears how far a run has come.
+pub type Told<'a> = dyn Fn(Progress) + Send + Sync + 'a;
+
+/// Carries out every change of a plan, stage after stage, and then gives out what is owed. A failure stops only what needs it.
+pub async fn apply(directory: &dyn Directory, plan: &Plan, issuer: &Issuer, run: &Run, told: &Told<'_>) -> Report {
+    let (results, undone, reached, ids) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
+    let mut state = Application { results, undone, reached, ids, told };
     for stage in plan.stages() {
         let mut ready: Vec<Step> = Vec::new();
         for step in stage {
@@ -29,19 +45,22 @@ pub async fn apply(directory: &dyn Directory, plan: &Plan, run: &Run, progress: 
             state.execute(directory, std::mem::replace(&mut ready, rest), run).await;
         }
     }
+    state.issue(directory, plan, issuer, run).await;
     state.report(plan, run)
 }
 
-struct Progress<'a> {
+struct Application<'a> {
     results: HashMap<Key, ResultKind>,
     /// Keys that failed or were not tried.
     undone: HashSet<Key>,
     /// How far objects have come whose change has another step.
     reached: HashMap<Key, Executed>,
-    told: &'a (dyn Fn(u64) + Send + Sync),
+    /// The accounts for which a credential is due.
+    ids: HashMap<Key, RemoteId>,
+    told: &'a Told<'a>,
 }
 
-impl Progress<'_> {
+impl Application<'_> {
     /// Why a step is not to be tried.
     fn obstacle(&self, step: &Step, run: &Run) -> Option<Skipped> {
         if run.stop.requested() {
@@ -72,11 +91,33 @@ impl Progress<'_> {
                 Ok(executed) if !last => {
                     self.reached.insert(change.key.clone(), executed);
                 }
-                Ok(_) => self.finish(change, ResultKind::Applied),
+                Ok(Executed { id, version: _ }) => {
+                    if change.issues().is_some() {
+                        self.ids.insert(change.key.clone(), id);
+                    }
+                    self.finish(change, ResultKind::Applied);
+                }
                 Err(error) => self.finish(change, failure(&error)),
             }
         }
-        (self.told)(self.results.len() as u64);
+        (self.told)(Progress::Changes(self.results.len() as u64));
+    }
+
+    /// Gives out the credentials of everybody whose change was carried out. What fails stays owed, and is a failure of its
+    /// change: what is declared is not true yet.
+    async fn issue(&mut self, directory: &dyn Directory, plan: &Plan, issuer: &Issuer, run: &Run) {
+        let dues: Vec<Due> = plan.changes().filter_map(|change| due(change, self.ids.get(&change.key)?)).collect();
+        if dues.is_empty() {
+            return;
+        }
+        let of = dues.len() as u64;
+        let told = |done| (self.told)(Progress::Credentials(done, of));
+        let outcomes = issue(directory, &dues, issuer, run, &told).await;
+        for (due, outcome) in dues.iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                self.results.insert(due.debt.key.clone(), owed(due, &error));
+            }
+        }
     }
 
     fn finish(&mut self, change: &Change, result: ResultKind) {
@@ -94,7 +135,12 @@ impl Progress<'_> {
             result: self.results.remove(&change.key).unwrap_or(ResultKind::Skipped(Skipped::Interrupted)),
         };
         let results: Vec<Outcome> = plan.changes().map(outcome).collect();
-        let interrupted = run.stop.requested() && results.iter().any(|it| it.result == ResultKind::Skipped(Skipped::Interrupted));
+        let undone = |it: &Outcome| match &it.result {
+            ResultKind::Skipped(Skipped::Interrupted) => true,
+            ResultKind::Failed { interrupted, .. } => *interrupted,
+            ResultKind::Applied | ResultKind::Skipped(Skipped::Dependency(_)) => false,
+        };
+        let interrupted = run.stop.requested() && results.iter().any(undone);
         Report { results, interrupted }
     }
 }
@@ -103,5 +149,30 @@ fn failure(error: &DirectoryError) -> ResultKind {
     if error.kind == ErrorKind::Interrupted {
         return ResultKind::Skipped(Skipped::Interrupted);
     }
-    ResultKind::Failed { message: error.chain(), retry_helps: error.retry_helps(), refused: error.kind == ErrorKind::Refused }
+    let refused = error.kind == ErrorKind::Refused;
+    ResultKind::Failed { message: error.chain(), retry_helps: error.retry_helps(), refused, interrupted: false }
+}
+
+/// The credential that a change that was carried out makes due.
+fn due(change: &Change, id: &RemoteId) -> Option<Due> {
+    let credential = change.issues()?.clone();
+    let (Action::Create(to) | Action::Update { fields: _, to }) = &change.action else { return None };
+    let user = to.body.user()?;
+    let owed = match &change.credential {
+        Some(CredentialAction { credential: _, mark: CredentialMark::Owed(owed) }) => owed.clone(),
+        Some(CredentialAction { credential: _, mark: CredentialMark::Given(_) | CredentialMark::None }) | None => {
+            SmolStr::default()
+        }
+    };
+    let debt = Debt { key: change.key.clone(), id: id.clone(), owed };
+    let (email, username, name) = (user.email.clone(), user.username.clone(), user.display_name.clone());
+    Some(Due { debt, credential, email, username, name })
+}
+
+/// The account is as declared, and its credential is still owed.
+fn owed(due: &Due, error: &IssueError) -> ResultKind {
+    let interrupted = matches!(error, IssueError::Interrupted);
+    let message =
+        format!("the account stands; its credential ({}) is still owed: {}", due.credential.method.as_str(), error.chain());
+    ResultKind::Failed { message, retry_helps: error.retry_helps(), refused: false, interrupted }
 }

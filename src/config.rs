@@ -33,6 +33,11 @@ struct Terminals {
 }
 
 impl Config {
+    /// The value of a variable that a document or the project file names.
+    pub fn variable(name: &str) -> Option<OsString> {
+        env::var_os(name)
+    }
+
     /// Reads the environment.
     pub fn from_env() -> Self {
         let variables = Variables {

@@ -8,6 +8,8 @@ pub mod credential;
 pub mod desired;
 pub mod directory;
 pub mod drivers;
+pub mod issue;
+pub mod mail;
 pub mod manifest;
 pub mod model;
 pub mod observed;

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::{
-    apply,
+    apply::{self, Told},
     desired::{self, Desired, Known},
     directory::{Directory, DirectoryError, Run, Stop},
+    issue::Issuer,
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State},
     observed::{Applied, Live, Observed, Scope, Settings, Stranger},
@@ -165,7 +166,8 @@ pub async fn apply(
     request: &Request<'_>,
     shown: &Planned,
     order: &Order,
-    progress: &(dyn Fn(u64) + Send + Sync),
+    issuer: &Issuer,
+    told: &Told<'_>,
 ) -> Result<Report, ApplyError> {
     let new_root = match &request.desired.extent {
         Extent::Whole { root } => Some(root).filter(|root| shown.plan.last_root.as_ref() != Some(root)),
@@ -195,7 +197,7 @@ pub async fn apply(
         losses_allowed: request.allow.removals.is_some(),
         stop: stop.clone(),
     };
-    let report = apply::apply(directory, &fresh.plan, &run, progress).await;
+    let report = apply::apply(directory, &fresh.plan, issuer, &run, told).await;
     // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
     let done = report.done();
     let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;

@@ -40,6 +40,8 @@ pub enum ResultKind {
         retry_helps: bool,
         /// The directory refused our credentials: exit code 4.
         refused: bool,
+        /// All that is missing was not tried, because the run was asked to stop.
+        interrupted: bool,
     },
     /// Not tried.
     Skipped(Skipped),

@@ -52,11 +52,30 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
             .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
     }
     let mut session = Session::open(&args.declaration, &args.permissions, console)?;
-    let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let mut planned = session.plan().await?;
     planned.refused.extend(stale(args.expect.as_deref(), &planned));
+    let (wait, outputs) = (args.wait, &args.outputs);
+    carry_out(Carrying { session: &session, planned, wait, ask, outputs, console, interrupt }).await
+}
+
+/// A plan that is to be carried out, and how.
+pub(crate) struct Carrying<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) planned: Planned,
+    pub(crate) wait: Duration,
+    /// Somebody is asked first.
+    pub(crate) ask: bool,
+    pub(crate) outputs: &'a Outputs,
+    pub(crate) console: Console,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+/// Shows a plan, asks, carries it out, reports.
+pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
+    let Carrying { session, planned, wait, ask, outputs, console, interrupt } = it;
+    let publisher = Publisher::open(&outputs.outputs, console)?;
     let problems = session.diagnostics(&planned);
-    let run = Run { publisher, console, session: &session, problems: &problems };
+    let run = Run { publisher, console, session, problems: &problems };
     console.note(&render::diagnostics::text(&problems.shown));
     console.note(&session.unmatched(&planned));
     run.show(&planned)?;
@@ -66,10 +85,11 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
     if ask && planned.plan.changes().next().is_some() && !confirmed(console) {
         return Err(Failure { exit: Exit::Interrupted, ..Failure::invalid("not confirmed, so nothing was written") });
     }
-    let of = planned.plan.changes().count() as u64;
-    let progress = |done| console.progress(done, of);
+    let progress = console.progress(planned.plan.changes().count() as u64);
     interrupt.writing();
-    match session.apply(&planned, args.wait, interrupt.stop(), &progress).await {
+    let carried = session.apply(&planned, wait, interrupt.stop(), &|step| progress.told(step)).await;
+    progress.clear();
+    match carried {
         Ok(report) => run.report(&planned, &report),
         Err(ApplyError::Directory(error)) => Err(error.into()),
         Err(ApplyError::Stale(mut fresh)) => {
@@ -120,7 +140,7 @@ impl Run<'_> {
         let text = render::report::text(report, &planned.plan, self.problems.errors);
         self.publish(planned, report, &text)?;
         let refused = |result: &ResultKind| match result {
-            ResultKind::Failed { message: _, retry_helps: _, refused } => *refused,
+            ResultKind::Failed { message: _, retry_helps: _, refused, interrupted: _ } => *refused,
             ResultKind::Applied | ResultKind::Skipped(_) => false,
         };
         let done = report.done();

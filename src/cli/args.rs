@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, get, import, plan, schema, validate,
+    apply, crds, get, import, people, plan, schema, validate,
     values::{Output, PurgeArg, last_holder, output},
 };
 use crate::{
@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Apply(apply::Args),
     /// Write what the directory holds as documents.
     Import(import::Args),
+    /// Give users a new credential, now and without a commit.
+    Reset(people::ResetArgs),
+    /// Shut users off against the declaration, until `unlock`.
+    Lock(people::LockArgs),
+    /// Let the declaration count again.
+    Unlock(people::UnlockArgs),
     /// Show what the directory holds.
     Get(get::Args),
     /// Print the custom resource definitions for a Kubernetes cluster.

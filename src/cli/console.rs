@@ -4,12 +4,15 @@ use std::{
     fs,
     io::{self, ErrorKind, Seek, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use anstream::{AutoStream, ColorChoice};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use super::failure::Failure;
-use crate::{config::Config, model::visible};
+use crate::{apply::Progress, config::Config, model::visible};
 
 /// Where text goes, and whether colours go with it.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +55,9 @@ impl Console {
         }
     }
 
-    /// How far a run has come, drawn over itself on a terminal; nothing elsewhere.
-    pub(crate) fn progress(self, done: u64, of: u64) {
-        if self.config.progress && of >= 50 && (done == of || done.is_multiple_of(25)) {
-            let end = if done == of { "\r\u{1b}[K" } else { "" };
-            let _ = write!(io::stderr().lock(), "\r  {done} of {of}{end}");
-        }
+    /// How far a run of so many changes has come, drawn over itself on a terminal; nothing elsewhere.
+    pub(crate) fn progress(self, changes: u64) -> Bars {
+        Bars { shown: self.config.progress, changes, bar: Mutex::new(None) }
     }
 
     /// Asks for a line; nothing at the end of the input.
@@ -67,6 +67,52 @@ impl Console {
         match io::stdin().read_line(&mut line) {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(line.trim().to_owned()),
+        }
+    }
+}
+
+/// A bar for the changes of a run, and then one for its credentials, with the time that is left.
+#[derive(Debug)]
+pub(crate) struct Bars {
+    shown: bool,
+    changes: u64,
+    bar: Mutex<Option<(&'static str, ProgressBar)>>,
+}
+
+/// Fewer than this are done before anybody has read a bar.
+const WORTH_A_BAR: u64 = 50;
+/// The same for credentials, of which each takes as long as a hundred changes.
+const WORTH_A_BAR_OF_CREDENTIALS: u64 = 5;
+
+impl Bars {
+    /// Draws how far it is.
+    pub(crate) fn told(&self, progress: Progress) {
+        let (what, done, of, worth) = match progress {
+            Progress::Changes(done) => ("changes", done, self.changes, WORTH_A_BAR),
+            Progress::Credentials(done, of) => ("credentials", done, of, WORTH_A_BAR_OF_CREDENTIALS),
+        };
+        if !self.shown || of < worth {
+            return;
+        }
+        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if bar.as_ref().is_none_or(|(shown, _)| *shown != what) {
+            if let Some((_, before)) = bar.take() {
+                before.finish_and_clear();
+            }
+            let style = ProgressStyle::with_template("  {bar:30} {pos} of {len} {msg}, {eta} left");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let new = ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr_with_hz(10));
+            *bar = Some((what, new.with_style(style).with_message(what)));
+        }
+        if let Some((_, bar)) = &*bar {
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Some((_, bar)) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `tenantry get`: what the directory holds. Reads only.
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 
 use super::{
     args::ProjectArg,
@@ -62,6 +63,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let directory = home.open()?;
     let file = file.as_deref().map(Artefact::open).transpose()?;
     let owner = &home.project.owner;
+    let now = Timestamp::now();
     let (mut items, mut left_out) = (Vec::new(), Vec::new());
     if *unmanaged {
         let found = pipeline::import(&*directory, owner, true).await?;
@@ -69,7 +71,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
         left_out = found.left_out;
     } else {
         let observed = directory.observe(owner, &Scope::All, home.project.budget.window).await?;
-        items.extend(observed.ours.into_iter().map(Item::managed));
+        items.extend(observed.ours.into_iter().map(|live| Item::managed(live, now)));
     }
     items.retain(|item| kind.is_none_or(|kind| item.state.key.kind == kind));
     items.retain(|item| name.as_ref().is_none_or(|name| item.state.key.name.as_str() == name));

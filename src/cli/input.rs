@@ -19,7 +19,7 @@ use crate::{
     desired::{Desired, desired},
     directory::Directory,
     drivers,
-    manifest::{self, Diagnostic, Input, Limits, LoadedProject, Problem, Project, Sources},
+    manifest::{self, Diagnostic, Extent, Input, Limits, LoadedProject, Problem, Project, Sources},
     model::visible,
 };
 
@@ -55,6 +55,12 @@ impl Home {
 }
 
 impl Read {
+    /// No document at all: a part in which nothing is declared.
+    pub(crate) fn nothing(home: Home) -> Self {
+        let desired = Desired { entries: Vec::new(), extent: Extent::Part, unreadable: 0, documents: 0 };
+        Self { home, desired, sources: Sources::default(), problems: Vec::new() }
+    }
+
     /// Everything that is wrong, together with what was found later.
     pub(crate) fn diagnostics(&self, more: &[Problem]) -> Vec<Diagnostic> {
         let problems: Vec<Problem> = self.problems.iter().chain(more).cloned().collect();

@@ -12,6 +12,8 @@ mod get;
 mod import;
 mod input;
 mod interrupt;
+mod issuer;
+mod people;
 mod place;
 mod plan;
 mod publish;
@@ -85,6 +87,18 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::Apply(args) => {
                 publish::check(&args.outputs.outputs)?;
                 apply::run(args, console, &interrupt).await
+            }
+            Command::Reset(args) => {
+                publish::check(&args.outputs().outputs)?;
+                people::reset(args, console, &interrupt).await
+            }
+            Command::Lock(args) => {
+                publish::check(&args.outputs().outputs)?;
+                people::lock(args, console, &interrupt).await
+            }
+            Command::Unlock(args) => {
+                publish::check(&args.outputs().outputs)?;
+                people::unlock(args, console, &interrupt).await
             }
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,

@@ -14,16 +14,18 @@ use super::{
     args::{Declaration, Permissions},
     console::Console,
     failure::Failure,
-    input::{self, Read},
+    input::{self, Home, Read},
+    issuer::issuer,
     render::style::{HINT, paint},
 };
 use crate::{
+    apply::Told,
     directory::{Directory, DirectoryError, Stop},
-    manifest::{Diagnostic, Severity, Sources},
-    model::{Field, FieldValue, Key},
+    manifest::{Diagnostic, Project, Severity, Sources},
+    model::{Field, FieldValue, Key, Username},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
-    plan::{Allow, Change, Purge, Reason},
+    plan::{self, Allow, Change, Purge, Reason},
     report::Report,
 };
 
@@ -36,6 +38,7 @@ pub(crate) struct Session {
     actor: Option<SmolStr>,
     adopt: BTreeSet<Key>,
     purge: Purge,
+    orders: BTreeMap<Key, plan::Order>,
     allow: Allow,
     now: Timestamp,
 }
@@ -66,9 +69,29 @@ impl Session {
             actor,
             adopt: permissions.adopt(),
             purge: permissions.purge(),
+            orders: BTreeMap::new(),
             allow: permissions.allow(),
             now: Timestamp::now(),
         })
+    }
+
+    /// A session without documents, in which orders are carried out.
+    pub(crate) fn ordering(home: Home, actor: Option<&Username>, allow: Allow) -> Result<Self, Failure> {
+        let directory = home.open()?;
+        let actor = actor.or(home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
+        let read = Read::nothing(home);
+        let (adopt, purge, orders) = (BTreeSet::new(), Purge::default(), BTreeMap::new());
+        Ok(Self { read, directory, ahead: None, actor, adopt, purge, orders, allow, now: Timestamp::now() })
+    }
+
+    /// Whose, and within which limits.
+    pub(crate) fn project(&self) -> &Project {
+        &self.read.home.project
+    }
+
+    /// What is to be done beside the declaration.
+    pub(crate) fn order(&mut self, orders: BTreeMap<Key, plan::Order>) {
+        self.orders = orders;
     }
 
     /// Who acts; none means the operator.
@@ -111,30 +134,36 @@ impl Session {
             scope: Scope::All,
             adopt: self.adopt.clone(),
             purge: self.purge.clone(),
-            orders: BTreeMap::new(),
+            orders: self.orders.clone(),
             allow: self.allow.clone(),
             now: self.now,
         }
     }
 
-    /// Reads the directory and decides.
-    pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
-        let seen = match self.ahead.take() {
+    /// Reads the directory.
+    pub(crate) async fn look(&mut self) -> Result<Seen, Failure> {
+        Ok(match self.ahead.take() {
             Some(ahead) => ahead.await.map_err(|error| Failure::failed("the directory could not be read").because(&error))??,
             None => pipeline::look(&*self.directory, &self.read.home.project, &Scope::All).await?,
-        };
-        Ok(pipeline::plan_on(&*self.directory, &self.request(), &seen))
+        })
+    }
+
+    /// Decides on what was seen.
+    pub(crate) fn plan_on(&self, seen: &Seen) -> Planned {
+        pipeline::plan_on(&*self.directory, &self.request(), seen)
+    }
+
+    /// Reads the directory and decides.
+    pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
+        let seen = self.look().await?;
+        Ok(self.plan_on(&seen))
     }
 
     /// Carries out what was shown.
-    pub(crate) async fn apply(
-        &self,
-        shown: &Planned,
-        wait: Duration,
-        stop: Stop,
-        progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<Report, ApplyError> {
+    pub(crate) async fn apply(&self, shown: &Planned, wait: Duration, stop: Stop, told: &Told<'_>) -> Result<Report, ApplyError> {
         let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor.clone(), wait, stop };
-        pipeline::apply(&*self.directory, &self.request(), shown, &order, progress).await
+        let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
+        let issuer = issuer(&self.read.home, reset);
+        pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await
     }
 }

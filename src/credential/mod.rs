@@ -5,8 +5,10 @@
 mod generate;
 mod hash;
 mod policy;
+mod source;
 
 pub use generate::{Token, password, token};
 pub use hash::{HashError, Hasher, imported};
 pub use policy::{Weakness, check};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use source::{SourceError, Vault};

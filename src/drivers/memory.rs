@@ -54,6 +54,9 @@ struct Inner {
     writes: u64,
     executes: u64,
     failing: BTreeMap<u64, (ErrorKind, bool)>,
+    /// A secret and a mark from here on that fail, and how.
+    failing_issue: Option<(u64, ErrorKind)>,
+    failing_delivered: Option<(u64, ErrorKind)>,
     blind: Option<ErrorKind>,
 }
 
@@ -172,6 +175,16 @@ impl Memory {
         inner.failing.insert(at, (kind, true));
     }
 
+    /// Makes the `nth` secret from here on fail to be stored.
+    pub fn fail_issue(&self, nth: u64, kind: ErrorKind) {
+        self.lock().failing_issue = Some((nth, kind));
+    }
+
+    /// Makes the `nth` mark from here on fail to be written.
+    pub fn fail_delivered(&self, nth: u64, kind: ErrorKind) {
+        self.lock().failing_delivered = Some((nth, kind));
+    }
+
     /// Makes every look fail, or with `None` no more.
     pub fn fail_observe(&self, kind: Option<ErrorKind>) {
         self.lock().blind = kind;
@@ -244,6 +257,7 @@ impl Directory for Memory {
         let mut inner = self.lock();
         let mut one = |issue: &Issue| {
             let Issue { debt, secret, until } = issue;
+            fails(&mut inner.failing_issue, debt)?;
             inner.owing(debt, |live| {
                 let ours = live.state.owner.as_ref() == Some(&run.owner);
                 (ours && live.state.enabled && !live.state.retired).then(|| live.unused_until = *until)
@@ -256,7 +270,10 @@ impl Directory for Memory {
 
     async fn delivered(&self, debts: &[Debt], _: &Run) -> Vec<Result<(), DirectoryError>> {
         let mut inner = self.lock();
-        let mut one = |debt: &Debt| inner.owing(debt, |live| Some(live.credential = CredentialMark::Given(debt.owed.clone())));
+        let mut one = |debt: &Debt| {
+            fails(&mut inner.failing_delivered, debt)?;
+            inner.owing(debt, |live| Some(live.credential = CredentialMark::Given(debt.owed.clone())))
+        };
         debts.iter().map(&mut one).collect()
     }
 
@@ -455,6 +472,20 @@ impl Inner {
         self.objects.insert(id, entry);
         Ok(())
     }
+}
+
+/// Whether this is the one that was to fail.
+fn fails(failing: &mut Option<(u64, ErrorKind)>, debt: &Debt) -> Result<(), DirectoryError> {
+    match failing {
+        Some((nth, _)) if *nth > 1 => *nth -= 1,
+        Some((_, kind)) => {
+            let error = DirectoryError::new(format!("give {} its credential", debt.key), kind.clone());
+            *failing = None;
+            return Err(error);
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// The row that a write makes.

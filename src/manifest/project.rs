@@ -19,6 +19,10 @@ use crate::model::{Deletion, Key, Name, SecretSource, Username};
 
 pub use wire::*;
 
+/// Where set-password links point to without `links.baseUrl`: the page that `tenantry serve` offers unless it is told
+/// otherwise.
+pub const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8080";
+
 /// A project, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {

@@ -86,6 +86,9 @@ impl Board<'_> {
             let draft = &self.drafts[row];
             let change = self.change(draft, loss);
             let held = draft.held.as_deref().cloned();
+            if change.as_ref().is_none_or(|change| change.issues().is_none()) {
+                self.count_undelivered(draft, &mut tally);
+            }
             let concerns = draft.entry.is_some() || draft.found.state().is_some_and(|state| self.mine(state));
             if change.is_none() && held.is_none() {
                 tally.settled += u64::from(concerns);
@@ -105,6 +108,21 @@ impl Board<'_> {
             after: self.moving_above(),
             decisions,
             tally,
+        }
+    }
+
+    /// Counts an account of ours that waits for a credential which this plan does not issue.
+    fn count_undelivered(&self, draft: &Draft<'_>, tally: &mut Tally) {
+        let Found::Live(live) = &draft.found else { return };
+        let stays = draft.state().is_some_and(|state| !state.retired && state.owner.is_some());
+        if !stays || !self.mine(&live.state) {
+            return;
+        }
+        let died = live.unused_until.is_some_and(|until| until <= self.input.policy.now);
+        match &live.credential {
+            CredentialMark::Owed(_) => tally.owed += 1,
+            CredentialMark::Given(_) => tally.expired += u64::from(died),
+            CredentialMark::None => {}
         }
     }
 
@@ -155,7 +173,7 @@ impl Board<'_> {
     /// | taken over | given |
     /// | ours, `reset` differs from the one handled last | owed |
     /// | ours, owed, and can sign in | owed: it is due |
-    /// | ours, enabled again, and its secret died unused | owed |
+    /// | ours, enabled again, and its secret died unused | owed; issued by a run that has the document |
     /// | ours otherwise | nothing |
     fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
         if let (Some(Order::Reset(method)), Found::Live(live)) = (self.input.policy.orders.get(draft.key), &draft.found) {
@@ -163,7 +181,8 @@ impl Board<'_> {
             let mark = CredentialMark::Owed(reset.clone().unwrap_or_default());
             return Some(CredentialAction { credential: Credential { method: *method, source: None, reset }, mark });
         }
-        let credential = draft.entry?.credential.as_deref().filter(|credential| credential.method != Method::None)?;
+        let Some(entry) = draft.entry else { return self.undeclared_credential(draft) };
+        let credential = entry.credential.as_deref().filter(|credential| credential.method != Method::None)?;
         let asked = || credential.reset.clone().unwrap_or_default();
         let mark = match &draft.found {
             Found::Nothing => CredentialMark::Owed(asked()),
@@ -171,11 +190,9 @@ impl Board<'_> {
             Found::Live(live) if !self.mine(&live.state) => CredentialMark::Given(asked()),
             Found::Live(live) => {
                 let handled = live.credential.reset();
-                let enabled = draft.state().is_some_and(|state| state.enabled && !state.retired);
-                let died = live.unused_until.is_some_and(|until| until <= self.input.policy.now);
                 let due = match &live.credential {
-                    CredentialMark::Owed(_) => enabled,
-                    CredentialMark::Given(_) => enabled && !live.state.enabled && died,
+                    CredentialMark::Owed(_) => draft.state().is_some_and(|state| state.enabled && !state.retired),
+                    CredentialMark::Given(_) => self.died_and_enabled(draft),
                     CredentialMark::None => false,
                 };
                 match credential.reset.as_ref().filter(|reset| handled != Some(reset)) {
@@ -186,6 +203,22 @@ impl Board<'_> {
             }
         };
         Some(CredentialAction { credential: credential.clone(), mark })
+    }
+
+    /// Somebody enabled again by a run that does not have their document: the debt is written down for one that has.
+    fn undeclared_credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
+        let Found::Live(live) = &draft.found else { return None };
+        let given = matches!(live.credential, CredentialMark::Given(_)) && self.died_and_enabled(draft);
+        let reset = live.credential.reset().filter(|_| given)?.clone();
+        let credential = Credential { method: Method::None, source: None, reset: None };
+        Some(CredentialAction { credential, mark: CredentialMark::Owed(reset) })
+    }
+
+    /// Whether an account can sign in again, and has nothing to sign in with: its secret died before it was used.
+    fn died_and_enabled(&self, draft: &Draft<'_>) -> bool {
+        let Found::Live(live) = &draft.found else { return false };
+        let enabled = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
+        enabled && !live.state.enabled && live.unused_until.is_some_and(|until| until <= self.input.policy.now)
     }
 
     fn moves(&self, row: usize) -> bool {
@@ -219,9 +252,6 @@ impl Board<'_> {
             if live.state.enabled && live.state.key.kind != Kind::Role {
                 *enabled.entry(&live.state.key.namespace).or_default() += 1;
             }
-            tally.owed += u64::from(matches!(live.credential, CredentialMark::Owed(_)));
-            let died = live.unused_until.is_some_and(|until| until <= input.policy.now);
-            tally.expired += u64::from(died && live.state.enabled);
             tally.locked += u64::from(live.state.locked.is_some() && !live.state.retired);
             let due = live.state.retired && live.retired_at.is_some_and(|at| at + input.policy.retention <= input.policy.now);
             tally.purgeable += u64::from(due && input.desired.get(&live.state.key).is_none());

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use crate::{
     manifest::{Extent, Origin},
-    model::{Credential, Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, RemoteId, State, Version},
+    model::{Credential, Field, FieldChange, FieldValue, Key, Kind, Method, Name, Namespace, RemoteId, State, Version},
     observed::CredentialMark,
 };
 
@@ -252,7 +252,8 @@ impl Change {
             Action::Create(to) | Action::Update { fields: _, to } => to.enabled && !to.retired && to.owner.is_some(),
             Action::Delete => false,
         };
-        self.credential.as_ref().filter(|_| enabled && self.owes()).map(|action| &action.credential)
+        let credential = self.credential.as_ref().filter(|_| enabled && self.owes()).map(|action| &action.credential);
+        credential.filter(|credential| credential.method != Method::None)
     }
 
     /// The fields that differ; none for a create or a delete.
@@ -306,9 +307,9 @@ pub struct Tally {
     pub last_holders: Vec<LastHolder>,
     /// Retired accounts whose retention is over.
     pub purgeable: u64,
-    /// Credentials that are owed already.
+    /// Credentials that are owed, and that this plan does not issue: the account cannot sign in, or nothing is declared.
     pub owed: u64,
-    /// Secrets that died before anybody used them, of accounts that can sign in.
+    /// Secrets that died before anybody used them, and that this plan does not replace.
     pub expired: u64,
     /// Users that are locked.
     pub locked: u64,

@@ -10,6 +10,7 @@ mod examples;
 mod hostile;
 mod load;
 mod memory;
+mod post;
 mod project;
 mod properties;
 mod sqlite;

@@ -57,7 +57,8 @@ fn the_example() {
 #[test]
 fn defaults() {
     let project = read("spec: {}\n").project.unwrap();
-    assert_eq!(project, Project { owner: tenantry::model::Name::new("acme").unwrap(), ..Project::default() });
+    let name = tenantry::model::Name::new("acme").unwrap();
+    assert_eq!(project, Project { name: name.clone(), owner: name, ..Project::default() });
     let project = read("spec: { budget: { removals: \"0.5%\" } }\n").project.unwrap();
     assert_eq!(project.budget.removals, Percent(50));
 }

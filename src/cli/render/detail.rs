@@ -15,20 +15,23 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
         Action::Delete => vec![removed(change)],
         Action::Update { fields, to: _ } => {
             let differing = fields.iter().filter(|field| !told(field, change)).map(field_change);
-            let owed = issued(change).map(|method| format!("credential: {method} becomes due"));
+            let owed = owed(change).map(|method| match change.issues() {
+                Some(_) => format!("credential: {method} is issued"),
+                None => format!("credential: {method} is owed until the account is enabled"),
+            });
             reason(change).into_iter().chain(differing).chain(owed).collect()
         }
     }
 }
 
 /// The method of a credential that becomes due.
-fn issued(change: &Change) -> Option<&'static str> {
+fn owed(change: &Change) -> Option<&'static str> {
     change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method.as_str())
 }
 
 /// How somebody new gets to sign in.
 fn signs_in(change: &Change, state: &State) -> String {
-    match (state.key.kind, issued(change)) {
+    match (state.key.kind, owed(change)) {
         (Kind::User, Some(method)) => format!("; credential: {method}"),
         (Kind::User, None) => "; cannot sign in: no `credential`".into(),
         (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),

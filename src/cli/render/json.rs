@@ -299,7 +299,7 @@ fn result(outcome: &Outcome) -> ResultForm {
     let Outcome { key, verb, source: _, result } = outcome;
     let (outcome, error) = match result {
         ResultKind::Applied => ("applied", None),
-        ResultKind::Failed { message, retry_helps: _, refused: _ } => ("failed", Some(message.clone())),
+        ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ } => ("failed", Some(message.clone())),
         ResultKind::Skipped(Skipped::Dependency(key)) => ("skipped", Some(format!("{key} was not done, and this needs it"))),
         ResultKind::Skipped(Skipped::Interrupted) => ("skipped", Some("the run was asked to stop".into())),
     };

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     manifest::{self, Declared},
     model::{Body, Deletion, Kind, Name, Place, RemoteId, State, visible},
-    observed::Live,
+    observed::{CredentialMark, Live},
     pipeline::{ImportedState, LeftOut},
 };
 
@@ -19,34 +20,41 @@ pub(crate) struct Item {
     pub(crate) state: State,
     managed: bool,
     id: RemoteId,
+    /// What they have to sign in with, as far as it came from here.
+    credential: Option<&'static str>,
 }
 
 impl Item {
     /// An object under management, of whichever owner.
-    pub(crate) fn managed(live: Live) -> Self {
-        let Live {
-            state,
-            id,
-            version: _,
-            left_enabled: _,
-            credential: _,
-            unused_until: _,
-            retired_at: _,
-            created_at: _,
-            source: _,
-        } = live;
-        Self { state, managed: true, id }
+    pub(crate) fn managed(live: Live, now: Timestamp) -> Self {
+        let Live { state, id, credential, unused_until, version: _, left_enabled: _, retired_at: _, created_at: _, source: _ } =
+            live;
+        let died = unused_until.is_some_and(|until| until <= now);
+        let credential = match credential {
+            CredentialMark::None => None,
+            CredentialMark::Owed(_) => Some("owed"),
+            CredentialMark::Given(_) if died => Some("expired"),
+            CredentialMark::Given(_) => Some("given"),
+        };
+        Self { state, managed: true, id, credential }
     }
 
     /// A stranger that could be declared; nothing for what is managed.
     pub(crate) fn unmanaged(imported: &ImportedState) -> Option<Self> {
         let ImportedState { state, adopt } = imported;
-        Some(Self { state: state.clone(), managed: false, id: adopt.clone()? })
+        Some(Self { state: state.clone(), managed: false, id: adopt.clone()?, credential: None })
     }
 
     fn status(&self) -> Value {
-        let Self { state, managed, id } = self;
-        json!({ "enabled": state.enabled, "retired": state.retired, "managed": managed, "directoryId": id })
+        let Self { state, managed, id, credential } = self;
+        let mut status = json!({ "enabled": state.enabled, "retired": state.retired, "managed": managed, "directoryId": id });
+        if let Some(credential) = credential {
+            status["credential"] = Value::from(*credential);
+        }
+        if let Some(reason) = &state.locked {
+            status["locked"] = Value::from(reason.as_str());
+        }
+        status
     }
 
     fn value(&self, deletion: Deletion) -> Value {
@@ -56,18 +64,26 @@ impl Item {
     }
 
     fn document(&self, deletion: Deletion) -> String {
-        let Self { state, managed, id } = self;
+        let Self { state, managed, id, credential } = self;
         let document = manifest::write_document(&state.key, &Declared::of(state, None), deletion);
         let id = Value::from(id.0.as_str());
-        let status = format!("enabled: {}\n  retired: {}\n  managed: {managed}\n  directoryId: {id}", state.enabled, state.retired);
+        let mut status =
+            format!("enabled: {}\n  retired: {}\n  managed: {managed}\n  directoryId: {id}", state.enabled, state.retired);
+        if let Some(credential) = credential {
+            let _ = write!(status, "\n  credential: {credential}");
+        }
+        if let Some(reason) = &state.locked {
+            let _ = write!(status, "\n  locked: {}", Value::from(reason.as_str()));
+        }
         format!("---\n{document}status:\n  {status}\n")
     }
 
     fn word(&self) -> &'static str {
-        match (self.state.retired, self.state.enabled) {
-            (true, _) => "retired",
-            (false, true) => "enabled",
-            (false, false) => "disabled",
+        match (self.state.retired, &self.state.locked, self.state.enabled) {
+            (true, _, _) => "retired",
+            (false, Some(_), _) => "locked",
+            (false, None, true) => "enabled",
+            (false, None, false) => "disabled",
         }
     }
 }

@@ -51,20 +51,30 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
     let mut out = String::new();
     match extent {
-        Extent::Part => {
+        Extent::Part if tally.documents > 0 => {
             let _ = writeln!(out, "{}", paint(BOLD, "part: nothing is removed"));
         }
-        Extent::Whole { root: _ } => {}
+        Extent::Part | Extent::Whole { root: _ } => {}
     }
     let actor = actor.map_or_else(|| "the operator".to_owned(), visible);
     let left = |label: &str, value: &str| format!("{label:<11}{value:<30}");
     let _ = writeln!(out, "{}Actor  {actor} (nobody's rights are checked)", left("Directory", &format!("{} ", visible(directory))));
     let managed = format!("{}, and {} ", count(tally.managed), counted(tally.strangers, "stranger", "strangers"));
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
-    let summary = Summary::of(plan);
-    if summary.credential + tally.owed > 0 {
-        let new = counted(summary.credential, "credential becomes due", "credentials become due");
-        let _ = writeln!(out, "To issue   {new}, {} before; this version sends none", counted(tally.owed, "was due", "were due"));
+    let issued = plan.changes().filter(|change| change.issues().is_some()).count() as u64;
+    if issued > 0 {
+        let _ = writeln!(out, "To issue   {}, {} by mail", counted(issued, "credential", "credentials"), count(plan.mails()));
+    }
+    if tally.owed > 0 {
+        let credentials = counted(tally.owed, "credential is", "credentials are");
+        let _ = writeln!(out, "Owed       {credentials} not issued: the account is shut off, or declares none any more");
+    }
+    if tally.expired > 0 {
+        let died = counted(tally.expired, "secret has", "secrets have");
+        let _ = writeln!(out, "Expired    {died} died unused; another `credential.reset`, or `tenantry reset`, sends a new one");
+    }
+    if tally.locked > 0 {
+        let _ = writeln!(out, "Locked     {}, until `tenantry unlock`", counted(tally.locked, "user", "users"));
     }
     if tally.purgeable > 0 {
         let accounts = counted(tally.purgeable, "account is", "accounts are");
@@ -239,7 +249,7 @@ mod tests {
         let held = Held { hold: Hold::Protected, message: "it is protected\u{1b}[2J".into() };
         decisions.push(decision("user/a/last".parse().unwrap(), None, Some(held)));
         let owner = Name::new("acme").unwrap();
-        let tally = Tally { settled: 4012, ..Tally::default() };
+        let tally = Tally { settled: 4012, documents: 4014, ..Tally::default() };
         let plan = Plan {
             directory: "memory".into(),
             owner,

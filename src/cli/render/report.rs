@@ -22,7 +22,7 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         let Outcome { key: _, verb: _, source: _, result } = outcome;
         match result {
             ResultKind::Applied => {}
-            ResultKind::Failed { message, retry_helps, refused: _ } => {
+            ResultKind::Failed { message, retry_helps, refused: _, interrupted: _ } => {
                 failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0));
             }
             ResultKind::Skipped(why) => {
@@ -98,8 +98,14 @@ fn remains(report: &Report, plan: &Plan, done: Done, broken: u64) -> String {
     let stopped = if report.interrupted { "The run was asked to stop. " } else { "" };
     match (&missing[..], &plan.extent) {
         ([], Extent::Whole { root: _ }) => format!("{stopped}What is declared is true now."),
+        ([], Extent::Part) if plan.tally.documents == 0 => format!("{stopped}What was asked for is done."),
         ([], Extent::Part) => format!("{stopped}What this part declares is true now."),
-        (missing, _) => format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", ")),
+        (missing, Extent::Part) if plan.tally.documents == 0 => {
+            format!("{stopped}Not all that was asked for is done yet: {}.", missing.join(", "))
+        }
+        (missing, Extent::Whole { root: _ } | Extent::Part) => {
+            format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", "))
+        }
     }
 }
 
@@ -117,7 +123,8 @@ mod tests {
             let source = Some("users.yaml:7".into());
             Outcome { key: key.parse().unwrap(), verb, source, result }
         };
-        let failed = ResultKind::Failed { message: "cannot rename: a name is taken".into(), retry_helps: false, refused: false };
+        let message = "cannot rename: a name is taken".into();
+        let failed = ResultKind::Failed { message, retry_helps: false, refused: false, interrupted: false };
         let dependency = ResultKind::Skipped(Skipped::Dependency("company/a/x".parse().unwrap()));
         let results = vec![
             outcome("user/a/anna", Verb::Create, ResultKind::Applied),
@@ -135,7 +142,7 @@ mod tests {
             last_root: None,
             decisions,
             after: std::collections::BTreeMap::default(),
-            tally: Tally::default(),
+            tally: Tally { documents: 3, ..Tally::default() },
         };
         let expected = "\
 failed   ~ user/a/bea   rename      users.yaml:7

@@ -18,6 +18,7 @@ use tenantry::{
 
 use super::notation::Words;
 pub(crate) use super::notation::declare;
+use crate::post::Letterbox;
 
 pub(crate) fn key(text: &str) -> Key {
     text.parse().unwrap()
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub(crate) allow: Allow,
     pub(crate) scope: Scope,
     pub(crate) stop: Stop,
+    pub(crate) letters: Letterbox,
 }
 
 /// Flags that let everything pass which only asks for a flag.
@@ -62,6 +64,7 @@ impl World {
             allow: Allow::default(),
             scope: Scope::All,
             stop: Stop::default(),
+            letters: Letterbox::new(),
         }
     }
 
@@ -92,6 +95,11 @@ impl World {
         self.request(text, None, |request| block_on(pipeline::plan(&self.directory, request)).unwrap())
     }
 
+    /// Somebody sets a password of their own: what was sent to them is used.
+    pub(crate) fn use_secret(&self, text: &str) {
+        self.directory.tamper(&key(text), |live| live.unused_until = None);
+    }
+
     /// The gates that refuse, by name.
     pub(crate) fn refused(&self, text: &str) -> Vec<&'static str> {
         self.plan(text).refused.iter().map(|refusal| refusal.gate.name()).collect()
@@ -113,7 +121,7 @@ impl World {
         self.request(text, Some(allow), |request| {
             block_on(async {
                 let shown = pipeline::plan(&self.directory, request).await?;
-                pipeline::apply(&self.directory, request, &shown, &order, &|_| {}).await
+                pipeline::apply(&self.directory, request, &shown, &order, &self.letters.issuer(&self.project), &|_| {}).await
             })
         })
     }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod claims;
+mod credentials;
 mod fixture;
 mod gates;
 mod notation;

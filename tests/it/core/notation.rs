@@ -7,7 +7,7 @@ use tenantry::{
     manifest::{Declared, Extent, Form, Lowered, Origin, Problem, Project, Salvage},
     model::{
         Body, Company, CompanyType, Credential, Customer, Deletion, Email, Key, Kind, Line, Method, Name, Paragraph, Phone, Place,
-        RemoteId, Role, User, Username,
+        RemoteId, Role, SecretSource, User, Username,
     },
 };
 
@@ -113,12 +113,14 @@ impl<'a> Words<'a> {
         let method = |text| match text {
             "Invite" => Method::Invite,
             "None" => Method::None,
+            "Secret" => Method::Secret,
+            "Hash" => Method::Hash,
             _ => Method::Temporary,
         };
         let asks = self.has("method") || self.has("reset");
         let credential = asks.then(|| Credential {
-            method: method(self.get("method").unwrap_or("Temporary")),
-            source: None,
+            method: method(self.get("method").unwrap_or("Invite")),
+            source: self.get("env").map(|name| SecretSource::Env(name.into())),
             reset: self.get("reset").map(Into::into),
         });
         Form::Sound(Box::new(Declared {

@@ -22,6 +22,7 @@ fn declared_again_is_the_same_account_and_sends_nothing() {
     let text = "company nord; user mara company=nord method=Temporary reset=1";
     let world = World::holding(text);
     let id = world.id("user/default/mara");
+    world.use_secret("user/default/mara");
     world.bring("company nord");
     assert!(world.live("user/default/mara").state.retired);
     let plan = world.plan(text).plan;

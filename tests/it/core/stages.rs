@@ -19,7 +19,7 @@ fn the_digest_covers_what_is_done_and_nothing_else() {
         "company c; user u company=c title=T off; user v company=c",
         "company c; user u company=c title=T reset=1; user v company=c",
         "company c; user u company=c title=T reset=2; user v company=c",
-        "company c; user u company=c title=T reset=2 method=Invite; user v company=c",
+        "company c; user u company=c title=T reset=2 method=Temporary; user v company=c",
         "company c; user u company=c title=T; user v company=c broken",
         "company c; user u company=c title=T",
     ] {

@@ -172,7 +172,7 @@ impl Thing {
             Form::Broken(Salvage { disabled: !self.enabled, role, moved_from })
         } else {
             let credential = self.reset.filter(|_| self.kind == Kind::User).map(|reset| Credential {
-                method: Method::Temporary,
+                method: Method::Invite,
                 source: None,
                 reset: (reset > 0).then(|| format_smolstr!("{reset}")),
             });

@@ -20,6 +20,8 @@ use tenantry::{
     report::{Report, ResultKind},
 };
 
+use crate::post::Letterbox;
+
 use super::organisation::{Foreign, foreign_id, plain_user};
 
 /// A directory, and what happened in it.
@@ -98,7 +100,7 @@ impl World {
             stop: Stop::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(apply(&self.directory, plan, &run, &|_| {}))
+        runtime.block_on(apply(&self.directory, plan, &Letterbox::new().issuer(&Project::default()), &run, &|_| {}))
     }
 
     /// Plans and applies; every change that the plan holds possible must be possible.
@@ -134,7 +136,7 @@ impl World {
         losses_are_told(plan, before, &after);
         let was: BTreeMap<&RemoteId, &CredentialMark> = before.ours.iter().map(|live| (&live.id, &live.credential)).collect();
         for live in after.ours.iter().filter(|live| was.get(&live.id) != Some(&&live.credential)) {
-            let Some(reset) = live.credential.reset() else { continue };
+            let CredentialMark::Given(reset) = &live.credential else { continue };
             let last = self.handled.borrow_mut().insert(live.id.clone(), reset.clone());
             assert_ne!(last.as_ref(), Some(reset), "{} is given a credential again\n{}", live.state.key, told(plan));
         }

@@ -1,0 +1,137 @@
+//! Secrets that are written down elsewhere: environment variables and files.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::model::SecretSource;
+
+/// Bytes of the longest secret that is read.
+const MOST: u64 = 64 * 1024;
+/// Where a container's secrets are.
+const MOUNTED: &str = "/run/secrets";
+
+/// Where secrets are read.
+#[derive(Clone)]
+pub struct Vault {
+    base: PathBuf,
+    environment: fn(&str) -> Option<OsString>,
+}
+
+/// Why a secret could not be read. Never a part of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The variable is not there, or empty.
+    #[error("the environment variable {0} is not set, or empty")]
+    NoVariable(String),
+    /// It is no text.
+    #[error("{0} is no text (UTF-8)")]
+    NoText(String),
+    /// It has nothing in it, or far too much.
+    #[error("`{0}` must hold one secret: it is empty, or larger than 64 KiB")]
+    Size(String),
+    /// The file leads somewhere else.
+    #[error("`{0}` leads outside the project's folder and {MOUNTED}")]
+    Outside(String),
+    /// The file cannot be read.
+    #[error("cannot read `{0}`")]
+    Unreadable(String, #[source] std::io::Error),
+    /// A Secret of a cluster.
+    #[error("a `secretRef` is read in a cluster only: use `env` or `file` here")]
+    Cluster,
+}
+
+impl Vault {
+    /// Files are found from `base`, the folder of the project; variables by `environment`.
+    pub fn new(base: &Path, environment: fn(&str) -> Option<OsString>) -> Self {
+        Self { base: base.to_owned(), environment }
+    }
+
+    /// Reads a secret. One line break at its end is not part of it.
+    pub fn read(&self, source: &SecretSource) -> Result<SecretString, SourceError> {
+        match source {
+            SecretSource::Env(name) => {
+                let value = (self.environment)(name).filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| SourceError::NoVariable(name.to_string()))?;
+                let text = value.into_string().map_err(|_| SourceError::NoText(format!("the environment variable {name}")))?;
+                Ok(SecretString::from(text))
+            }
+            SecretSource::File(path) => self.file(path),
+            SecretSource::SecretRef { name: _, key: _ } => Err(SourceError::Cluster),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<SecretString, SourceError> {
+        let unreadable = |error| SourceError::Unreadable(path.to_owned(), error);
+        let base = fs::canonicalize(if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base });
+        // Links are followed first: what counts is where the file really is.
+        let real = fs::canonicalize(self.base.join(path)).map_err(unreadable)?;
+        let mounted = fs::canonicalize(MOUNTED).ok();
+        let below = |folder: &PathBuf| real.starts_with(folder);
+        if !(base.as_ref().is_ok_and(below) || mounted.as_ref().is_some_and(below)) {
+            return Err(SourceError::Outside(path.to_owned()));
+        }
+        let file = fs::File::open(&real).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(unreadable(std::io::ErrorKind::InvalidInput.into()));
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
+        file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| SourceError::NoText(format!("`{path}`")))?;
+        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() || bytes.len() as u64 > MOST {
+            return Err(SourceError::Size(path.to_owned()));
+        }
+        Ok(SecretString::from(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn environment(name: &str) -> Option<OsString> {
+        match name {
+            "SET" => Some("hunter2 \n".into()),
+            "EMPTY" => Some(OsString::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn variables_and_files_are_read_and_nothing_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("project");
+        fs::create_dir_all(project.join("in")).unwrap();
+        fs::write(project.join("in/good"), "hunter2\r\n").unwrap();
+        fs::write(project.join("in/empty"), "\n").unwrap();
+        fs::write(project.join("in/bytes"), [0xff, 0xfe]).unwrap();
+        fs::write(project.join("in/large"), "x".repeat(70_000)).unwrap();
+        fs::write(folder.path().join("outside"), "hunter2").unwrap();
+        std::os::unix::fs::symlink("../../outside", project.join("in/link")).unwrap();
+        std::os::unix::fs::symlink("good", project.join("in/alias")).unwrap();
+        let vault = Vault::new(&project, environment);
+        let env = |name: &str| vault.read(&SecretSource::Env(name.into()));
+        let file = |path: &str| vault.read(&SecretSource::File(path.into()));
+        assert_eq!(env("SET").unwrap().expose_secret(), "hunter2 \n", "a variable is taken as it is");
+        assert!(matches!(env("EMPTY"), Err(SourceError::NoVariable(_))));
+        assert!(matches!(env("UNSET"), Err(SourceError::NoVariable(_))));
+        assert_eq!(file("in/good").unwrap().expose_secret(), "hunter2");
+        assert_eq!(file("in/alias").unwrap().expose_secret(), "hunter2");
+        assert!(matches!(file("in/link"), Err(SourceError::Outside(_))));
+        assert!(matches!(file("../outside"), Err(SourceError::Outside(_))));
+        assert!(matches!(file("in/empty"), Err(SourceError::Size(_))));
+        assert!(matches!(file("in/large"), Err(SourceError::Size(_))));
+        assert!(matches!(file("in/bytes"), Err(SourceError::NoText(_))));
+        assert!(matches!(file("in"), Err(SourceError::Unreadable(..))));
+        assert!(matches!(file("nowhere"), Err(SourceError::Unreadable(..))));
+    }
+}
