@@ -8,18 +8,19 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tenantry::{
-    directory::{Directory, ErrorKind},
+    directory::{Accounts, Directory, ErrorKind},
     drivers::{Sqlite, sqlite::Chain},
     manifest::Project,
-    model::Place,
-    observed::{Observed, Scope, Settings},
+    model::{PasswordHash, Place, TokenHash, Username},
+    observed::{CredentialMark, Live, Observed, Scope, Settings},
     plan::Change,
 };
 
-use crate::conformance::{Org, WINDOW, cause, company, create, delete, key, kind_of, name, user};
+use crate::conformance::{Org, WINDOW, cause, company, create, delete, issue, key, kind_of, link, name, password, user};
 
 fn open(folder: &TempDir) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(folder.path(), Path::new("tenantry.db")).unwrap())
@@ -427,4 +428,103 @@ async fn people_can_look_with_sqlite() {
     assert_eq!(rows("SELECT display_name || ' ' || coalesce(parent, '-') FROM companies ORDER BY 1"), ["north -", "south north"]);
     assert_eq!(rows("SELECT display_name || ' ' || company FROM customers"), ["shop south"]);
     assert_eq!(rows("SELECT name FROM roles"), Vec::<String>::new());
+}
+
+/// Somebody with a link, somebody with a temporary password, and the directory.
+async fn people(folder: &TempDir, until: Timestamp) -> (Arc<Sqlite>, Org, [Live; 2]) {
+    let directory = open(folder);
+    let mut org = Org::new(directory.clone());
+    org.create(company("north", None)).await;
+    let mut live = Vec::new();
+    for called in ["anna", "bea"] {
+        let state = user(called, Place::Company(name("north")));
+        let change = Change { credential: Some(issue(CredentialMark::Owed("".into()))), ..create(&state) };
+        org.execute(&change).await.unwrap();
+        org.wanted.insert(state.key.clone(), state.clone());
+        live.push(org.live(&state.key).await);
+    }
+    let issues = [link(&live[0], "token", Some(until)), password(&live[1], "$old", true, Some(until))];
+    let stored = directory.issue(&issues, &org.run).await;
+    assert!(stored.iter().all(Result::is_ok), "{stored:?}");
+    (directory, org, live.try_into().unwrap())
+}
+
+fn in_an_hour() -> Timestamp {
+    Timestamp::now() + jiff::SignedDuration::from_hours(1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_use_a_link_one_gets_through() {
+    let folder = TempDir::new().unwrap();
+    let (directory, org, [anna, _]) = people(&folder, in_an_hour()).await;
+    let (token, wrong) = (TokenHash::of(b"token"), TokenHash::of(b"tokeN"));
+    let now = Timestamp::now();
+    for _ in 0..20 {
+        assert!(directory.redeemable(&token, now).await.unwrap(), "looking uses nothing up");
+    }
+    assert!(!directory.redeemable(&wrong, now).await.unwrap());
+    assert!(!directory.redeem(&wrong, &PasswordHash::new("$w"), now).await.unwrap());
+    let username = Username::new("anna").unwrap();
+    assert_eq!(directory.sign_in(&username).await.unwrap(), None, "no password exists until it is used");
+    let tries = (0..50).map(|row| {
+        let (directory, token) = (open(&folder), token.clone());
+        tokio::spawn(async move { directory.redeem(&token, &PasswordHash::new(format!("${row}")), now).await.unwrap() })
+    });
+    let mut won = 0;
+    for one in tries.collect::<Vec<_>>() {
+        won += u32::from(one.await.unwrap());
+    }
+    assert_eq!(won, 1);
+    let found = directory.sign_in(&username).await.unwrap().unwrap();
+    assert!(found.enabled && !found.must_change && found.until.is_none());
+    assert!(!directory.redeemable(&token, now).await.unwrap());
+    assert_eq!(org.live(&anna.state.key).await.unused_until, None);
+    assert!(matches!(directory.verify_chain().await.unwrap(), Chain::Whole { .. }));
+}
+
+#[tokio::test]
+async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
+    let folder = TempDir::new().unwrap();
+    let until = in_an_hour();
+    let (directory, mut org, [anna, bea]) = people(&folder, until).await;
+    let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new("$old"), PasswordHash::new("$new"));
+    let bea_is = Username::new("bea").unwrap();
+    assert!(!directory.redeemable(&token, until).await.unwrap() && !directory.redeem(&token, &new, until).await.unwrap());
+    assert!(!directory.replace(&bea_is, &old, &new, until).await.unwrap(), "dead at its time");
+    assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap(), "another password");
+    assert!(directory.sign_in(&bea_is).await.unwrap().unwrap().must_change);
+    assert!(directory.replace(&bea_is, &old, &new, Timestamp::now()).await.unwrap());
+    let found = directory.sign_in(&bea_is).await.unwrap().unwrap();
+    assert!(found.password == new && !found.must_change && found.until.is_none(), "changed by its owner, it lives on");
+
+    org.update(&anna.state.key, |it| it.enabled = false).await;
+    org.update(&bea.state.key, |it| it.enabled = false).await;
+    assert!(!directory.redeemable(&token, Timestamp::now()).await.unwrap());
+    assert!(!directory.sign_in(&bea_is).await.unwrap().unwrap().enabled);
+    assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap());
+    org.update(&anna.state.key, |it| it.enabled = true).await;
+    assert!(!directory.redeem(&token, &new, Timestamp::now()).await.unwrap(), "it does not come back to life");
+    org.delete(&bea.state.key).await;
+    assert_eq!(directory.sign_in(&bea_is).await.unwrap(), None);
+    let database = Connection::open(folder.path().join("tenantry.db")).unwrap();
+    let left: u32 = database.query_row("SELECT count(*) FROM secrets", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "nothing is kept of those who are gone");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_release_is_brought_up_to_date() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tenantry.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../src/drivers/sqlite/schema.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 0x54656e61; PRAGMA user_version = 1;").unwrap();
+    let company = "INSERT INTO objects (id, kind, namespace, name, owner, deletion, body) \
+                   VALUES ('c', 'company', 'n', 'north', 'acme', 'Disable', '{\"displayName\":\"North\"}')";
+    old.execute_batch(company).unwrap();
+    drop(old);
+    let observed = observe(&folder).await.unwrap();
+    assert_eq!(observed.ours.len(), 1);
+    let org = Org::new(open(&folder));
+    org.execute(&create(&user("anna", Place::Company(name("north"))))).await.unwrap();
+    assert!(org.observe().await.ours.iter().all(|live| live.unused_until.is_none() && live.state.locked.is_none()));
 }

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tenantry::{
-    directory::{ErrorKind, Run, Stop},
+    directory::{DirectoryError, ErrorKind, Run, Stop},
     manifest::Project,
     model::{Body, Deletion, Field, FieldChange, FieldValue, Kind, Place, RemoteId, State, Username, Version},
-    observed::{CredentialMark, Observed, Scope, Settings},
+    observed::{CredentialMark, Live, Observed, Scope, Settings},
     plan::{Action, Change, Reason},
 };
 
@@ -333,6 +334,93 @@ pub(crate) async fn marks_credentials(mut org: Org) {
         org.execute(&change).await.unwrap();
         assert_eq!(org.observe().await, before);
     }
+}
+
+/// Somebody under `company/n/north` who owes a credential.
+async fn owing(org: &mut Org, called: &str) -> Live {
+    let state = user(called, Place::Company(name("north")));
+    org.execute(&Change { credential: Some(issue(CredentialMark::Owed("7".into()))), ..create(&state) }).await.unwrap();
+    org.wanted.insert(state.key.clone(), state.clone());
+    org.live(&state.key).await
+}
+
+fn soon() -> Option<Timestamp> {
+    // Directories need not keep more than microseconds.
+    Some(Timestamp::from_second(Timestamp::now().as_second() + 3600).unwrap())
+}
+
+fn kinds(outcomes: Vec<Result<(), DirectoryError>>) -> Vec<Option<ErrorKind>> {
+    outcomes.into_iter().map(|outcome| outcome.err().map(|error| error.kind)).collect()
+}
+
+pub(crate) async fn gives_out_what_is_owed(mut org: Org) {
+    org.populate().await;
+    let (anna, bea) = (owing(&mut org, "anna").await, owing(&mut org, "bea").await);
+    let until = soon();
+    let issues = [link(&anna, "a", until), password(&bea, "$x", true, None)];
+    assert_eq!(kinds(org.directory.issue(&issues, &org.run).await), [None, None]);
+    let stored = org.check().await;
+    let found = |observed: &Observed, live: &Live| observed.get(&live.state.key).unwrap().clone();
+    assert_eq!((found(&stored, &anna).unused_until, found(&stored, &bea).unused_until), (until, None));
+    assert_eq!(found(&stored, &anna).credential, CredentialMark::Owed("7".into()), "the mark comes last");
+    assert_eq!(found(&stored, &anna).version, anna.version, "a secret is no precondition of a change");
+    // Again before the mark: another secret in its place.
+    assert_eq!(kinds(org.directory.issue(&[link(&anna, "b", until)], &org.run).await), [None]);
+    let debts = [debt(&anna), debt(&bea)];
+    assert_eq!(kinds(org.directory.delivered(&debts, &org.run).await), [None, None]);
+    let given = org.check().await;
+    assert_eq!(found(&given, &anna).credential, CredentialMark::Given("7".into()));
+    assert_eq!((found(&given, &anna).unused_until, found(&given, &anna).version), (until, anna.version));
+    // A new request kills what was there.
+    let reset = issue(CredentialMark::Owed("8".into()));
+    let change = Change { credential: Some(reset), ..org.change(&anna.state.key, |_| ()).await };
+    org.execute(&change).await.unwrap();
+    assert_eq!(org.live(&anna.state.key).await.unused_until, None);
+}
+
+pub(crate) async fn gives_nothing_that_is_not_owed(mut org: Org) {
+    org.populate().await;
+    let anna = owing(&mut org, "anna").await;
+    let other = Live { credential: CredentialMark::Owed("6".into()), ..anna.clone() };
+    let moved = || vec![Some(ErrorKind::Moved)];
+    let before = org.observe().await;
+    assert_eq!(kinds(org.directory.issue(&[link(&other, "a", soon())], &org.run).await), moved(), "another request");
+    assert_eq!(kinds(org.directory.delivered(&[debt(&other)], &org.run).await), moved());
+    let nobody = Live { id: RemoteId("nobody".into()), ..anna.clone() };
+    assert_eq!(kinds(org.directory.issue(&[link(&nobody, "a", soon())], &org.run).await), moved(), "nobody");
+    let foreign = Run { owner: name("other"), ..org.run.clone() };
+    assert_eq!(kinds(org.directory.issue(&[link(&anna, "a", soon())], &foreign).await), moved(), "another owner");
+    assert_eq!(org.observe().await, before);
+    let off = org.update(&anna.state.key, |it| it.enabled = false).await;
+    assert_eq!(kinds(org.directory.issue(&[link(&off, "a", soon())], &org.run).await), moved(), "shut off");
+    // One that cannot be given stops no other.
+    org.update(&anna.state.key, |it| it.enabled = true).await;
+    let issues = [link(&other, "a", soon()), link(&anna, "b", soon())];
+    assert_eq!(kinds(org.directory.issue(&issues, &org.run).await), [Some(ErrorKind::Moved), None]);
+    org.directory.delivered(&[debt(&anna)], &org.run).await;
+    assert_eq!(kinds(org.directory.delivered(&[debt(&anna)], &org.run).await), moved(), "given already");
+}
+
+pub(crate) async fn an_unused_secret_dies_with_account_and_address(mut org: Org) {
+    org.populate().await;
+    let dead = |live: Live| live.unused_until.is_some_and(|until| until <= Timestamp::now());
+    for (called, edit) in
+        [("off", (|it| it.enabled = false) as fn(&mut State)), ("address", |it| call(it, "address", "x@new.example"))]
+    {
+        let live = owing(&mut org, called).await;
+        let key = live.state.key.clone();
+        org.directory.issue(&[link(&live, called, soon())], &org.run).await;
+        org.directory.delivered(&[debt(&live)], &org.run).await;
+        org.update(&key, |it| with_user(it, |user| user.display_name = Some(tenantry::model::Line::new("T").unwrap()))).await;
+        org.update(&key, |it| it.suspended = true).await;
+        assert!(!dead(org.live(&key).await), "another edit leaves it");
+        assert!(dead(org.update(&key, edit).await), "{called}");
+        assert_eq!(org.live(&key).await.credential, CredentialMark::Given("7".into()));
+    }
+    // One without an end is a password that somebody has: it stays.
+    let live = owing(&mut org, "kept").await;
+    org.directory.issue(&[password(&live, "$x", false, None)], &org.run).await;
+    assert_eq!(org.update(&live.state.key, |it| it.enabled = false).await.unused_until, None);
 }
 
 pub(crate) async fn stops_between_objects(mut org: Org) {

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use smol_str::SmolStr;
 use tenantry::{
-    directory::{Directory, DirectoryError, ErrorKind, Executed, Run, Stop},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
     model::{
         Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
-        Name, Paragraph, Phone, Place, RemoteId, Role, State, User, Username,
+        Name, Paragraph, PasswordHash, Phone, Place, RemoteId, Role, State, TokenHash, User, Username,
     },
     observed::{CredentialMark, Live, Observed, Scope},
     plan::{Action, Change, CredentialAction, Reason},
@@ -254,7 +255,8 @@ pub(crate) fn full(state: &State) -> State {
             justification: paragraph("because; DROP TABLE objects; --"),
         }),
     };
-    State { body, ..state.clone() }
+    let locked = (state.key.kind == Kind::User).then(|| Box::new(Paragraph::new("laptop \"lost\"; 紛失").unwrap()));
+    State { body, locked, ..state.clone() }
 }
 
 pub(crate) fn create(state: &State) -> Change {
@@ -274,6 +276,23 @@ pub(crate) fn delete(key: &Key) -> Change {
         source: Some("users/a.yaml:1".into()),
         loss: 0,
     }
+}
+
+/// A debt of somebody, as it stands in their mark.
+pub(crate) fn debt(live: &Live) -> Debt {
+    let owed = live.credential.reset().unwrap().clone();
+    Debt { key: live.state.key.clone(), id: live.id.clone(), owed }
+}
+
+/// A link to store for somebody, that lives until then.
+pub(crate) fn link(live: &Live, token: &str, until: Option<Timestamp>) -> Issue {
+    Issue { debt: debt(live), secret: NewSecret::Link(TokenHash::of(token.as_bytes())), until }
+}
+
+/// A password to store for somebody. It is no real hash.
+pub(crate) fn password(live: &Live, phc: &str, must_change: bool, until: Option<Timestamp>) -> Issue {
+    let secret = NewSecret::Password { hash: PasswordHash::new(phc), must_change };
+    Issue { debt: debt(live), secret, until }
 }
 
 pub(crate) fn issue(mark: CredentialMark) -> CredentialAction {

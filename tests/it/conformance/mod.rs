@@ -28,6 +28,9 @@ macro_rules! suite {
             a_failed_change_stops_no_other
             repeats_change_nothing
             marks_credentials
+            gives_out_what_is_owed
+            gives_nothing_that_is_not_owed
+            an_unused_secret_dies_with_account_and_address
             stops_between_objects
             counts_losses_in_the_window
             remembers_what_each_owner_applied
