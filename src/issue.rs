@@ -149,7 +149,8 @@ pub async fn issue(
         batch.closed = Some(Arc::new(error));
     }
     batch.run(told).await;
-    batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(IssueError::Interrupted))).collect()
+    let left = || Err(if run.stop.requested() { IssueError::Interrupted } else { IssueError::Failed });
+    batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(left)).collect()
 }
 
 /// Whether a credential goes out by mail.

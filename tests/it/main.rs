@@ -2,6 +2,7 @@
 
 mod architecture;
 mod broken;
+mod canary;
 mod cli;
 mod conformance;
 mod core;

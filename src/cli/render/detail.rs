@@ -1,7 +1,7 @@
 //! What one change comes to, in words.
 
 use crate::{
-    model::{Body, Field, FieldChange, FieldValue, Kind, Place, State, visible},
+    model::{Body, Field, FieldChange, FieldValue, Kind, Method, Place, State, visible},
     plan::{Action, Change, Reason, Verb},
 };
 
@@ -15,9 +15,10 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
         Action::Delete => vec![removed(change)],
         Action::Update { fields, to: _ } => {
             let differing = fields.iter().filter(|field| !told(field, change)).map(field_change);
-            let owed = owed(change).map(|method| match change.issues() {
-                Some(_) => format!("credential: {method} is issued"),
-                None => format!("credential: {method} is owed until the account is enabled"),
+            let owed = owed(change).map(|method| match (change.issues(), method) {
+                (Some(_), _) => format!("credential: {} is issued", method.as_str()),
+                (None, Method::None) => "credential: died unused; a run that has the document issues another".to_owned(),
+                (None, _) => format!("credential: {} is owed until the account is enabled", method.as_str()),
             });
             reason(change).into_iter().chain(differing).chain(owed).collect()
         }
@@ -25,14 +26,14 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
 }
 
 /// The method of a credential that becomes due.
-fn owed(change: &Change) -> Option<&'static str> {
-    change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method.as_str())
+fn owed(change: &Change) -> Option<Method> {
+    change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method)
 }
 
 /// How somebody new gets to sign in.
 fn signs_in(change: &Change, state: &State) -> String {
     match (state.key.kind, owed(change)) {
-        (Kind::User, Some(method)) => format!("; credential: {method}"),
+        (Kind::User, Some(method)) => format!("; credential: {}", method.as_str()),
         (Kind::User, None) => "; cannot sign in: no `credential`".into(),
         (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),
     }
