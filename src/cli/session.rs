@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::ToSmolStr;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     directory::{Directory, DirectoryError, Stop},
     manifest::{Diagnostic, Severity, Sources},
-    model::{Field, FieldValue, Key},
+    model::{Field, FieldValue, Key, Username},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
     plan::{Allow, Change, Purge, Reason},
@@ -33,7 +33,7 @@ pub(crate) struct Session {
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
     ahead: Option<JoinHandle<Result<Seen, DirectoryError>>>,
-    actor: Option<SmolStr>,
+    actor: Option<Username>,
     adopt: BTreeSet<Key>,
     purge: Purge,
     allow: Allow,
@@ -58,7 +58,7 @@ impl Session {
             let ahead = tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await });
             Ok((directory, ahead))
         })?;
-        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
+        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).cloned();
         Ok(Self {
             read,
             directory,
@@ -73,7 +73,7 @@ impl Session {
 
     /// Who acts; none means the operator.
     pub(crate) fn actor(&self) -> Option<&str> {
-        self.actor.as_deref()
+        self.actor.as_ref().map(Username::as_str)
     }
 
     /// Where documents stand.
@@ -108,6 +108,7 @@ impl Session {
             desired: &self.read.desired,
             sources: &self.read.sources,
             project: &self.read.home.project,
+            actor: self.actor.as_ref(),
             scope: Scope::All,
             adopt: self.adopt.clone(),
             purge: self.purge.clone(),
@@ -134,7 +135,7 @@ impl Session {
         stop: Stop,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Report, ApplyError> {
-        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor.clone(), wait, stop };
+        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor().map(ToSmolStr::to_smolstr), wait, stop };
         pipeline::apply(&*self.directory, &self.request(), shown, &order, progress).await
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     manifest::{Extent, Sources},
     model::visible,
     pipeline::Planned,
-    plan::{Decision, Plan, Refusal, Verb},
+    plan::{Acting, Actor, Decision, Plan, Refusal, Verb},
 };
 
 /// Rows of one verb before a long plan is cut. Losses are never cut.
@@ -36,8 +36,8 @@ const ORDER: [Verb; 11] = [
 ];
 
 /// The whole plan: header, rows, sum, and what the gates say.
-pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) -> String {
-    let mut out = header(&planned.plan, actor);
+pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
+    let mut out = header(&planned.plan, &planned.acting);
     rows(&mut out, &planned.plan, sources);
     let _ = writeln!(out, "{}", sum(planned));
     for refusal in &planned.refused {
@@ -47,7 +47,7 @@ pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) ->
 }
 
 /// Where it goes, who acts, and what else is there.
-fn header(plan: &Plan, actor: Option<&str>) -> String {
+fn header(plan: &Plan, acting: &Acting) -> String {
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
     let mut out = String::new();
     match extent {
@@ -56,9 +56,8 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
         }
         Extent::Whole { root: _ } => {}
     }
-    let actor = actor.map_or_else(|| "the operator".to_owned(), visible);
     let left = |label: &str, value: &str| format!("{label:<11}{value:<30}");
-    let _ = writeln!(out, "{}Actor  {actor} (nobody's rights are checked)", left("Directory", &format!("{} ", visible(directory))));
+    let _ = writeln!(out, "{}Actor  {}", left("Directory", &format!("{} ", visible(directory))), actor(acting));
     let managed = format!("{}, and {} ", count(tally.managed), counted(tally.strangers, "stranger", "strangers"));
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
     let summary = Summary::of(plan);
@@ -71,6 +70,17 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
         let _ = writeln!(out, "Retired    {accounts} past the retention; `--purge` deletes what is");
     }
     out
+}
+
+/// Who acts, and what they are here.
+fn actor(acting: &Acting) -> String {
+    match acting {
+        Acting::Operator => "the operator (nobody's rights are checked)".to_owned(),
+        Acting::FirstApply => "the operator (the first apply: nobody is here yet)".to_owned(),
+        Acting::Actor(Actor { username, role, namespace: _, company: _ }) => format!("{username} ({role})"),
+        Acting::Unknown(username) => format!("{username} (unknown here)"),
+        Acting::Barred(username, why) => format!("{username} ({})", why.as_str()),
+    }
 }
 
 struct Row {
@@ -184,7 +194,12 @@ fn sum(planned: &Planned) -> String {
 /// A gate that refuses, with the one flag that allows exactly this.
 pub(crate) fn refused(refusal: &Refusal) -> String {
     let Refusal { gate, message, flag } = refusal;
-    let mut out = format!("{} gate `{}`: {}\n", paint(ERROR, "refused:"), gate.name(), visible(message));
+    let mut lines = message.lines().map(visible);
+    let first = lines.next().unwrap_or_default();
+    let mut out = format!("{} gate `{}`: {first}\n", paint(ERROR, "refused:"), gate.name());
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
     if let Some(flag) = flag {
         let _ = writeln!(out, "{} `{flag}` allows exactly this", paint(HINT, "hint:"));
     }
@@ -250,11 +265,12 @@ mod tests {
             tally,
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
-        Planned { plan, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
+        let acting = Acting::Operator;
+        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
     }
 
     fn plain(planned: &Planned) -> String {
-        anstream::adapter::strip_str(&text(planned, Some("sofia.berg"), &Sources::default())).to_string()
+        anstream::adapter::strip_str(&text(planned, &Sources::default())).to_string()
     }
 
     #[test]
@@ -264,7 +280,7 @@ mod tests {
         let expected = format!(
             "\
 part: nothing is removed
-Directory  memory                        Actor  sofia.berg (nobody's rights are checked)
+Directory  memory                        Actor  the operator (nobody's rights are checked)
 Managed    0, and 0 strangers            Owner  acme
   + company/a/c00000  create      Company at the root
   - company/a/c00001  delete      not declared any more (last: users/service.yaml:41)

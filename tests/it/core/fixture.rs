@@ -9,7 +9,7 @@ use tenantry::{
     directory::Stop,
     drivers::Memory,
     manifest::{Project, Sources},
-    model::{Key, Kind, Name, RemoteId, State},
+    model::{Key, Kind, Name, RemoteId, State, Username},
     observed::{Live, Scope, Stranger},
     pipeline::{self, ApplyError, Order, Planned, Request},
     plan::{self, Allow, Change, Decision, Plan, Purge},
@@ -31,6 +31,7 @@ pub(crate) fn name(text: &str) -> Name {
 pub(crate) struct World {
     pub(crate) directory: Memory,
     pub(crate) project: Project,
+    pub(crate) actor: Option<Username>,
     pub(crate) purge: Purge,
     pub(crate) orders: BTreeMap<Key, plan::Order>,
     pub(crate) adopt: Vec<Key>,
@@ -56,6 +57,7 @@ impl World {
         Self {
             directory: Memory::new(),
             project: Project::default(),
+            actor: None,
             purge: Purge::default(),
             orders: BTreeMap::new(),
             adopt: Vec::new(),
@@ -79,6 +81,7 @@ impl World {
             desired: &desired,
             sources: &sources,
             project: &self.project,
+            actor: self.actor.as_ref(),
             scope: self.scope.clone(),
             adopt: self.adopt.iter().cloned().collect(),
             purge: self.purge.clone(),
