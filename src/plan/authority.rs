@@ -20,8 +20,6 @@
 
 mod reach;
 
-use std::fmt;
-
 use jiff::Timestamp;
 
 use super::{
@@ -203,18 +201,25 @@ impl Plan {
     /// The gate `role`: whoever acts may make every change, or none is made.
     pub fn overreach(&self, authority: &Authority<'_>) -> Option<Refusal> {
         let forbidden = self.forbidden(authority);
-        let first = forbidden.first()?;
         let of = self.changes().count();
-        let all = if of == 1 { "the only change".to_owned() } else { format!("{} of the {of} changes", forbidden.len()) };
-        let mut message = match (&authority.acting, &first.why) {
-            (Acting::Unknown(username), _) => format!("nobody here is called `{username}`, so {all} of this plan may not be made"),
-            (Acting::Barred(username, why), _) => {
-                format!("`{username}` is {}, so {all} of this plan may not be made", why.as_str())
+        let none = if of == 1 {
+            "the only change of this plan may not".into()
+        } else {
+            format!("none of the {of} changes of this plan may")
+        };
+        let some = match forbidden.len() {
+            0 => return None,
+            1 if of == 1 => "the only change".to_owned(),
+            all if all == of => format!("any of the {of} changes"),
+            some => format!("{some} of the {of} changes"),
+        };
+        let mut message = match &authority.acting {
+            Acting::Operator | Acting::FirstApply => return None,
+            Acting::Unknown(username) => format!("nobody here is called `{username}`, so {none} be made"),
+            Acting::Barred(username, why) => format!("`{username}` is {}, so {none} be made", why.as_str()),
+            Acting::Actor(Actor { username, role, namespace: _, company: _ }) => {
+                format!("`{username}` ({role}) may not make {some} of this plan")
             }
-            (Acting::Actor(Actor { username, role, namespace: _, company: _ }), _) => {
-                format!("`{username}` ({role}) may not make {all} of this plan")
-            }
-            (Acting::Operator | Acting::FirstApply, _) => return None,
         };
         let judge = Judge::new(self, authority);
         let others = judge.everybody();
@@ -339,19 +344,18 @@ impl<'a> Judge<'a> {
     /// Why not, for people; nothing where the message has said it already.
     fn told(&self, acting: &Acting, why: &Why) -> Option<String> {
         let Acting::Actor(Actor { username, role, namespace, company }) = acting else { return None };
-        let who = Who { username, role };
         let company = company.as_ref().map_or("", |name| name.as_str());
         Some(match why {
             Why::Nobody => return None,
             Why::Role => "roles are the operator's to change".to_owned(),
             Why::Everybody => "nobody at all would be left here".to_owned(),
-            Why::Nowhere => format!("{who} is in no company that is managed, and reaches nowhere"),
-            Why::Namespace(foreign) => format!("it is of the namespace `{foreign}`, and {who} is of `{namespace}`"),
-            Why::Manage(kind) => format!("{who} may not manage {}", kind.plural()),
-            Why::Appoint(role) => format!("{who} may not appoint `{role}`"),
+            Why::Nowhere => format!("`{username}` is in no company that is managed, and reaches nowhere"),
+            Why::Namespace(foreign) => format!("it is of the namespace `{foreign}`, and `{username}` is of `{namespace}`"),
+            Why::Manage(kind) => format!("`{role}` may not manage {}", kind.plural()),
+            Why::Appoint(other) => format!("`{role}` may not appoint `{other}`"),
             Why::Outside => format!("it stands outside `{company}` and what is below it"),
             Why::Leaving => format!("it would stand outside `{company}` and what is below it"),
-            Why::OwnPlace => format!("it is the company of {who}, who may not move it"),
+            Why::OwnPlace => format!("it is the company of `{username}`, who may not move it"),
         })
     }
 }
@@ -362,17 +366,5 @@ fn leaves(change: &Change) -> bool {
         Action::Delete => change.before.as_ref().is_some_and(|before| before.owner.is_some()),
         Action::Update { fields: _, to } => to.owner.is_none(),
         Action::Create(_) => false,
-    }
-}
-
-struct Who<'a> {
-    username: &'a Username,
-    role: &'a Name,
-}
-
-impl fmt::Display for Who<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { username, role } = self;
-        write!(f, "`{username}` ({role})")
     }
 }

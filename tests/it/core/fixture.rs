@@ -182,8 +182,9 @@ impl World {
         self.directory.set_now(now + jiff::SignedDuration::from_hours(24 * days));
     }
 
+    /// Another project, of another owner.
     pub(crate) fn owner(&mut self, owner: &str) {
-        self.project.owner = name(owner);
+        (self.project.name, self.project.owner) = (name(owner), name(owner));
     }
 
     /// What it holds, apart from identifiers, versions and times.

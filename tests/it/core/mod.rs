@@ -1,5 +1,6 @@
 //! The planning core against its specification, by examples: a directory in sync, one change, the expected decisions.
 
+mod authority;
 mod broken;
 mod claims;
 mod fixture;
@@ -7,6 +8,7 @@ mod gates;
 mod notation;
 mod removal;
 mod roles;
+mod settings;
 mod stages;
 mod table;
 mod tree;
