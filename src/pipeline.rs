@@ -57,6 +57,8 @@ pub struct Planned {
     pub refused: Vec<Refusal>,
     /// What was applied before.
     pub applied: Applied,
+    /// What the project loosens of the settings that were applied last.
+    pub loosened: Vec<String>,
     /// How long reading took.
     pub read: Duration,
     /// How long planning took.
@@ -134,8 +136,8 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     let mut refused = plan.check(&project.budget, allow);
     refused.extend(plan.overreach(&authority));
     refused.extend(plan.loosened(&observed.applied, project));
-    let (acting, applied) = (authority.acting, observed.applied.clone());
-    Planned { plan, acting, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
+    let (acting, applied, loosened) = (authority.acting, observed.applied.clone(), observed.applied.loosened_by(project));
+    Planned { plan, acting, problems: roles.problems, refused, applied, loosened, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How a plan is carried out.

@@ -27,7 +27,7 @@ use super::{
     types::{Action, Change, Plan},
 };
 use crate::{
-    model::{Key, Kind, Name, Namespace, Place, Role, RoleTable, State, Username, visible},
+    model::{Field, Key, Kind, Name, Namespace, Place, Role, RoleTable, State, Username, visible},
     observed::{Live, Observed},
 };
 use reach::Trees;
@@ -316,7 +316,7 @@ impl<'a> Judge<'a> {
             return Some(Why::Leaving);
         }
         let own = before.is_some_and(|before| before.key == *root);
-        (own && change.fields().iter().any(|field| field.field == crate::model::Field::Parent)).then_some(Why::OwnPlace)
+        (own && change.fields().iter().any(|field| field.field == Field::Parent)).then_some(Why::OwnPlace)
     }
 
     /// Everybody who has a right to something.

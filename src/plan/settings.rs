@@ -6,15 +6,18 @@ use super::{
 };
 use crate::{
     manifest::{Budget, Percent, Project},
-    model::{Key, Username},
+    model::{Key, Name, Username},
     observed::{Applied, Settings},
 };
+
+/// How many things are named that lose their protection.
+const NAMED: usize = 10;
 
 impl Plan {
     /// The gate `settings`: the project loosens what was last applied, and more than that would change.
     pub fn loosened(&self, applied: &Applied, project: &Project) -> Option<Refusal> {
         self.changes().next()?;
-        let loosened = loosenings(applied, project);
+        let loosened = applied.loosened_by(project);
         if loosened.is_empty() {
             return None;
         }
@@ -29,35 +32,38 @@ impl Plan {
 
 impl Applied {
     /// The owner under whom a project was applied last, where it names another one now.
-    pub fn owner_before<'a>(&'a self, project: &Project) -> Option<&'a crate::model::Name> {
+    pub fn owner_before<'a>(&'a self, project: &Project) -> Option<&'a Name> {
         // Two projects of one name and two owners, side by side, are each known under their own owner.
         let known = self.settings.as_ref().is_some_and(|settings| settings.project == project.name);
         self.others.get(&project.name).filter(|owner| !known && **owner != project.owner)
     }
+
+    /// What a project loosens of what was applied last, each with before and after; nothing the first time.
+    pub fn loosened_by(&self, project: &Project) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(owner) = self.owner_before(project) {
+            lines.push(format!("`owner`: {owner} → {}", project.owner));
+        }
+        let Some(last) = &self.settings else { return lines };
+        let Settings { project: _, actor, budget, protected } = last;
+        let now = Settings::of(project);
+        if actor.is_some() && *actor != now.actor {
+            lines.push(format!("`actor`: {} → {}", called(actor.as_ref()), called(now.actor.as_ref())));
+        }
+        lines.extend(budget_lines(budget, &now.budget));
+        let mut gone = protected.difference(&now.protected).map(Key::to_string);
+        let named: Vec<String> = gone.by_ref().take(NAMED).collect();
+        let more = gone.count();
+        if !named.is_empty() {
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            lines.push(format!("`protected`: {}{more} → not protected", named.join(", ")));
+        }
+        lines
+    }
 }
 
-/// What a project loosens, a line each.
-fn loosenings(applied: &Applied, project: &Project) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(owner) = applied.owner_before(project) {
-        lines.push(format!("`owner`: {owner} → {}", project.owner));
-    }
-    let Some(last) = &applied.settings else { return lines };
-    let Settings { project: _, actor, budget, protected } = last;
-    let now = Settings::of(project);
-    if actor.is_some() && *actor != now.actor {
-        let called = |actor: &Option<Username>| actor.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-        lines.push(format!("`actor`: {} → {}", called(actor), called(&now.actor)));
-    }
-    lines.extend(budget_lines(budget, &now.budget));
-    let mut gone = protected.difference(&now.protected).map(Key::to_string);
-    let named: Vec<String> = gone.by_ref().take(10).collect();
-    let more = gone.count();
-    if !named.is_empty() {
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        lines.push(format!("`protected`: {}{more} → not protected", named.join(", ")));
-    }
-    lines
+fn called(actor: Option<&Username>) -> String {
+    actor.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn budget_lines(last: &Budget, now: &Budget) -> impl Iterator<Item = String> {

@@ -37,7 +37,7 @@ const ORDER: [Verb; 11] = [
 
 /// The whole plan: header, rows, sum, and what the gates say.
 pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
-    let mut out = header(&planned.plan, &planned.acting);
+    let mut out = header(planned);
     rows(&mut out, &planned.plan, sources);
     let _ = writeln!(out, "{}", sum(planned));
     for refusal in &planned.refused {
@@ -47,7 +47,8 @@ pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
 }
 
 /// Where it goes, who acts, and what else is there.
-fn header(plan: &Plan, acting: &Acting) -> String {
+fn header(planned: &Planned) -> String {
+    let Planned { plan, acting, loosened, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
     let mut out = String::new();
     match extent {
@@ -60,6 +61,9 @@ fn header(plan: &Plan, acting: &Acting) -> String {
     let _ = writeln!(out, "{}Actor  {}", left("Directory", &format!("{} ", visible(directory))), actor(acting));
     let managed = format!("{}, and {} ", count(tally.managed), counted(tally.strangers, "stranger", "strangers"));
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
+    for line in loosened {
+        let _ = writeln!(out, "Loosened   {}", visible(line));
+    }
     let summary = Summary::of(plan);
     if summary.credential + tally.owed > 0 {
         let new = counted(summary.credential, "credential becomes due", "credentials become due");
@@ -266,7 +270,16 @@ mod tests {
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
         let acting = Acting::Operator;
-        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
+        Planned {
+            plan,
+            acting,
+            problems: Vec::new(),
+            refused: Vec::new(),
+            applied: Applied::default(),
+            loosened: Vec::new(),
+            read,
+            planned,
+        }
     }
 
     fn plain(planned: &Planned) -> String {

@@ -12,7 +12,7 @@ use tenantry::{
 use super::fixture::{World, everything_allowed, key};
 
 /// Two namespaces; in the first a tree of four companies, each with people in it.
-const ORG: &str = "
+pub(crate) const ORG: &str = "
     company root
     company a parent=root
     company a1 parent=a
@@ -36,7 +36,7 @@ const ORG: &str = "
     user north/on company=a";
 
 /// A declaration with some documents put in the place of those of their key, or beside; `-user x` takes one out.
-fn edited(org: &str, edits: &str) -> String {
+pub(crate) fn edited(org: &str, edits: &str) -> String {
     let called = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     let mut lines: Vec<(String, String)> = Vec::new();
     for line in org.lines().chain(edits.split(';')).map(str::trim).filter(|line| !line.is_empty()) {

@@ -1,9 +1,9 @@
 //! The planning core against its specification, by examples: a directory in sync, one change, the expected decisions.
 
-mod authority;
+pub(crate) mod authority;
 mod broken;
 mod claims;
-mod fixture;
+pub(crate) mod fixture;
 mod gates;
 mod notation;
 mod removal;
