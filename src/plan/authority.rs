@@ -225,7 +225,7 @@ impl Plan {
         let others = judge.everybody();
         for Forbidden { change, why } in forbidden.iter().take(TOLD) {
             let place = change.source.as_ref().map_or_else(String::new, |source| format!(" ({})", visible(source)));
-            let why = match judge.told(&authority.acting, why) {
+            let why = match told(&authority.acting, why) {
                 Some(why) => format!("{why}; "),
                 None => String::new(),
             };
@@ -340,24 +340,24 @@ impl<'a> Judge<'a> {
             Some((last, others)) => format!("{} or {last} could do it", others.join(", ")),
         }
     }
+}
 
-    /// Why not, for people; nothing where the message has said it already.
-    fn told(&self, acting: &Acting, why: &Why) -> Option<String> {
-        let Acting::Actor(Actor { username, role, namespace, company }) = acting else { return None };
-        let company = company.as_ref().map_or("", |name| name.as_str());
-        Some(match why {
-            Why::Nobody => return None,
-            Why::Role => "roles are the operator's to change".to_owned(),
-            Why::Everybody => "nobody at all would be left here".to_owned(),
-            Why::Nowhere => format!("`{username}` is in no company that is managed, and reaches nowhere"),
-            Why::Namespace(foreign) => format!("it is of the namespace `{foreign}`, and `{username}` is of `{namespace}`"),
-            Why::Manage(kind) => format!("`{role}` may not manage {}", kind.plural()),
-            Why::Appoint(other) => format!("`{role}` may not appoint `{other}`"),
-            Why::Outside => format!("it stands outside `{company}` and what is below it"),
-            Why::Leaving => format!("it would stand outside `{company}` and what is below it"),
-            Why::OwnPlace => format!("it is the company of `{username}`, who may not move it"),
-        })
-    }
+/// Why not, for people; nothing where the message has said it already.
+fn told(acting: &Acting, why: &Why) -> Option<String> {
+    let Acting::Actor(Actor { username, role, namespace, company }) = acting else { return None };
+    let company = company.as_ref().map_or("", |name| name.as_str());
+    Some(match why {
+        Why::Nobody => return None,
+        Why::Role => "roles are the operator's to change".to_owned(),
+        Why::Everybody => "nobody at all would be left here".to_owned(),
+        Why::Nowhere => format!("`{username}` is in no company that is managed, and reaches nowhere"),
+        Why::Namespace(foreign) => format!("it is of the namespace `{foreign}`, and `{username}` is of `{namespace}`"),
+        Why::Manage(kind) => format!("`{role}` may not manage {}", kind.plural()),
+        Why::Appoint(other) => format!("`{role}` may not appoint `{other}`"),
+        Why::Outside => format!("it stands outside `{company}` and what is below it"),
+        Why::Leaving => format!("it would stand outside `{company}` and what is below it"),
+        Why::OwnPlace => format!("it is the company of `{username}`, who may not move it"),
+    })
 }
 
 /// Whether somebody is not ours any more after a change.

@@ -82,9 +82,9 @@ impl<'a> Trees<'a> {
             changes.iter().map(|change| (old(change), &change.key)).filter(|(old, new)| old != new).collect();
         let before = Tree::new(places().map(|live| (live.state.key.clone(), live.state.above())).collect());
         let after = (!changes.is_empty()).then(|| {
-            let changed: HashMap<&Key, &Change> = changes.iter().map(|change| (old(change), *change)).collect();
+            let by_key: HashMap<&Key, &Change> = changes.iter().map(|change| (old(change), *change)).collect();
             let renamed = |key: Key| rekeyed.get(&key).map_or(key, |new| (*new).clone());
-            let stays = places().filter(|live| !changed.contains_key(&live.state.key));
+            let stays = places().filter(|live| !by_key.contains_key(&live.state.key));
             let stays = stays.map(|live| (live.state.key.clone(), live.state.above().map(renamed)));
             let becomes = changes.iter().filter_map(|change| match &change.action {
                 Action::Create(to) | Action::Update { fields: _, to } => Some((change.key.clone(), to.above())),

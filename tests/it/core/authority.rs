@@ -78,8 +78,9 @@ fn against(world: &World, text: &str) -> Vec<String> {
     let roles = observed.roles();
     let authority = Authority::of(world.actor.as_ref(), &observed, &roles, world.directory.now());
     let forbidden = planned.plan.forbidden(&authority);
-    let refused = planned.refused.iter().any(|refusal| refusal.gate.name() == "role");
-    assert_eq!(refused, !forbidden.is_empty(), "{:?}", planned.refused);
+    let refused = planned.refused.iter().find(|refusal| refusal.gate.name() == "role");
+    assert_eq!(refused, planned.plan.overreach(&authority).as_ref(), "the pipeline asks the same");
+    assert_eq!(refused.is_some(), !forbidden.is_empty());
     forbidden.iter().map(|it| format!("{} {}", it.change.key, word(&it.why)).replace("/default/", "/")).collect()
 }
 
