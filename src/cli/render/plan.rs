@@ -61,8 +61,11 @@ fn header(planned: &Planned) -> String {
     let _ = writeln!(out, "{}Actor  {}", left("Directory", &format!("{} ", visible(directory))), actor(acting));
     let managed = format!("{}, and {} ", count(tally.managed), counted(tally.strangers, "stranger", "strangers"));
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
-    for line in loosened {
-        let _ = writeln!(out, "Loosened   {}", visible(line));
+    // Where more than that would change, the gate says it.
+    if plan.changes().next().is_none() {
+        for line in loosened {
+            let _ = writeln!(out, "Loosened   {}", visible(line));
+        }
     }
     let summary = Summary::of(plan);
     if summary.credential + tally.owed > 0 {
@@ -216,9 +219,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Body, Company, Deletion, Key, Line, Name, State},
+        model::{Body, Company, Deletion, Key, Line, Name, Namespace, State, Username},
         observed::Applied,
-        plan::{Action, Change, Gate, Held, Hold, Reason, Tally},
+        plan::{Action, Barred, Change, Gate, Held, Hold, Reason, Tally},
     };
 
     fn change(key: &Key, action: Action, reason: Reason) -> Change {
@@ -311,6 +314,34 @@ Plan: 1 to create, 0 to edit, 0 to disable, 1 to delete; 1 held; 4 012 unchanged
         assert_eq!(text.matches("  create  ").count(), ROWS);
         assert_eq!(text.matches("  delete  ").count(), 200);
         assert!(text.contains("… and 9 950 more to create: `-o json` lists everything"), "{text}");
+    }
+
+    #[test]
+    fn the_header_says_who_acts_and_what_they_are_here() {
+        let username = || Username::new("sofia.berg").unwrap();
+        let name = |text| Name::new(text).unwrap();
+        let role = name("common-manager");
+        let somebody = Actor { username: username(), role, namespace: Namespace::DEFAULT, company: Some(name("c")) };
+        for (acting, expected) in [
+            (Acting::Operator, "Actor  the operator (nobody's rights are checked)\n"),
+            (Acting::FirstApply, "Actor  the operator (the first apply: nobody is here yet)\n"),
+            (Acting::Actor(somebody), "Actor  sofia.berg (common-manager)\n"),
+            (Acting::Unknown(username()), "Actor  sofia.berg (unknown here)\n"),
+            (Acting::Barred(username(), Barred::Disabled), "Actor  sofia.berg (disabled)\n"),
+        ] {
+            let text = plain(&Planned { acting, ..planned(1, 0) });
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_several_lines_stays_below_its_gate_whatever_is_in_it() {
+        let mut planned = planned(0, 1);
+        let message = "two may not\nuser/a/x (a\u{1b}[2J.yaml:1): no\r\nuser/a/y: no".into();
+        planned.refused = vec![Refusal { gate: Gate::Role, message, flag: None }];
+        let text = plain(&planned);
+        let expected = "\nrefused: gate `role`: two may not\n  user/a/x (a\\u{1b}[2J.yaml:1): no\n  user/a/y: no\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

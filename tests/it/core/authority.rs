@@ -6,7 +6,7 @@ use tenantry::{
     model::{Method, Paragraph, Username},
     observed::Observed,
     pipeline::ApplyError,
-    plan::{Acting, Allow, Authority, Barred, Order, Why},
+    plan::{Acting, Authority, Barred, Order, Why},
 };
 
 use super::fixture::{World, everything_allowed, key};
@@ -480,10 +480,13 @@ fn the_plan_under_the_lease_is_judged_anew() {
     let mut world = World::holding(ORG);
     acts(&mut world, "ma");
     let text = edited(ORG, "user oa company=a title=New");
-    assert!(world.plan(&text).refused.is_empty());
-    // Shut off by somebody else before the run gets there; the declaration says so too, so that the plan is the same.
-    world.directory.tamper(&key("user/ma"), |live| live.state.locked = Some(Box::new(Paragraph::new("left").unwrap())));
-    assert!(matches!(world.apply(&text, Allow::default()), Err(ApplyError::Refused(_))));
+    let shown = world.plan(&text);
+    assert!(shown.refused.is_empty());
+    // Locked by somebody else before the run gets there: the plan is the same, and who acts is not.
+    world.directory.tamper(&key("user/ma"), |live| {
+        (live.state.enabled, live.state.locked) = (false, Some(Box::new(Paragraph::new("left").unwrap())));
+    });
+    assert!(matches!(world.apply_shown(&text, &shown), Err(ApplyError::Refused(_))));
 }
 
 #[test]

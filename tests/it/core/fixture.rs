@@ -121,6 +121,12 @@ impl World {
         })
     }
 
+    /// Applies a plan that was shown before.
+    pub(crate) fn apply_shown(&self, text: &str, shown: &Planned) -> Result<Report, ApplyError> {
+        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone() };
+        self.request(text, None, |request| block_on(pipeline::apply(&self.directory, request, shown, &order, &|_| {})))
+    }
+
     /// Applies with everything allowed; all of it must succeed, nothing may be held, and it is settled afterwards.
     pub(crate) fn bring(&self, text: &str) {
         let held: Vec<String> = self.says(text).into_iter().filter(|word| word.starts_with("held")).collect();
