@@ -14,9 +14,9 @@ use crate::{
     directory::{Directory, DirectoryError, Run, Stop},
     issue::Issuer,
     manifest::{Extent, Problem, Project, Sources},
-    model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State},
+    model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
     observed::{Applied, Live, Observed, Scope, Settings, Stranger},
-    plan::{self, Allow, Input, Plan, Policy, Purge, Refusal},
+    plan::{self, Acting, Allow, Authority, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
 
@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub sources: &'a Sources,
     /// Whose, and within which limits.
     pub project: &'a Project,
+    /// Who acts: `actor` of the project, or `--actor`.
+    pub actor: Option<&'a Username>,
     /// What is decided.
     pub scope: Scope,
     /// `--adopt KEY`.
@@ -48,12 +50,16 @@ pub struct Request<'a> {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// Who acts, as the directory knows them.
+    pub acting: Acting,
     /// What the roles in force have against the declaration; the problems of loading are not repeated here.
     pub problems: Vec<Problem>,
     /// The gates it does not pass.
     pub refused: Vec<Refusal>,
     /// What was applied before.
     pub applied: Applied,
+    /// What the project loosens of the settings that were applied last.
+    pub loosened: Vec<String>,
     /// How long reading took.
     pub read: Duration,
     /// How long planning took.
@@ -89,7 +95,7 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, scope, adopt, purge, orders, allow, now } = request;
+    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, now } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -127,9 +133,12 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
             change.source = Some(sources.display(origin));
         }
     }
-    let refused = plan.check(&project.budget, allow);
-    let applied = observed.applied.clone();
-    Planned { plan, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
+    let authority = Authority::of(*actor, observed, &roles.last, *now);
+    let mut refused = plan.check(&project.budget, allow);
+    refused.extend(plan.overreach(&authority));
+    refused.extend(plan.loosened(&observed.applied, project));
+    let (acting, applied, loosened) = (authority.acting, observed.applied.clone(), observed.applied.loosened_by(project));
+    Planned { plan, acting, problems: roles.problems, refused, applied, loosened, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How a plan is carried out.
@@ -160,7 +169,7 @@ pub enum ApplyError {
 }
 
 /// Takes the lease, plans again, and carries the plan out if it is still `shown`. An empty plan is done at once, without
-/// lease or write, unless it is the first of its root.
+/// lease or write, unless it is the first of its root or the settings are others.
 pub async fn apply(
     directory: &dyn Directory,
     request: &Request<'_>,
@@ -174,7 +183,8 @@ pub async fn apply(
         Extent::Part => None,
     };
     let settings = Settings::of(request.project);
-    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings);
+    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings)
+        || shown.applied.owner_before(request.project).is_some();
     if shown.plan.changes().next().is_none() && new_root.is_none() && !new_settings {
         return Ok(Report::default());
     }

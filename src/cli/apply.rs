@@ -116,7 +116,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to JSON.
     fn show(&self, planned: &Planned) -> Result<(), Failure> {
-        let text = render::plan::text(planned, self.session.actor(), self.session.sources());
+        let text = render::plan::text(planned, self.session.sources());
         if self.publisher.json_on_stdout() {
             if self.console.interactive() {
                 self.console.note(&text);
@@ -157,7 +157,7 @@ impl Run<'_> {
             match (format, file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
                 (Format::Text, Some(file)) => {
-                    let plan = render::plan::text(planned, self.session.actor(), self.session.sources());
+                    let plan = render::plan::text(planned, self.session.sources());
                     file.write(&format!("{plan}\n{text}"))?;
                 }
                 (Format::Json, file) => {

@@ -98,7 +98,8 @@ pub(crate) struct Outputs {
 /// What a plan may do beyond its limits, and what it takes over or deletes.
 #[derive(Debug, Args)]
 pub(crate) struct Permissions {
-    /// Record this username as who acts [default: `actor` of the project file]. Nobody's rights are checked yet.
+    /// Who acts: a user whom the directory holds, with the rights of the role they hold there [default: `actor` of the
+    /// project file, else the operator, whose rights nobody checks].
     #[arg(long, value_name = "USERNAME", value_parser = |text: &str| Username::new(text))]
     pub(crate) actor: Option<Username>,
     /// Allow up to N losses (disabled, deleted, released, a privileged role taken away), whatever the budget says.

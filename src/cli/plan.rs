@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     console.note(&render::diagnostics::text(&problems.shown));
     console.note(&session.unmatched(&planned));
     publisher.publish(|format| match format {
-        Format::Text => render::plan::text(&planned, actor, session.sources()),
+        Format::Text => render::plan::text(&planned, session.sources()),
         Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),
     })?;
     let changes = !planned.plan.decisions.is_empty();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::ToSmolStr;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -35,7 +35,7 @@ pub(crate) struct Session {
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
     ahead: Option<JoinHandle<Result<Seen, DirectoryError>>>,
-    actor: Option<SmolStr>,
+    actor: Option<Username>,
     adopt: BTreeSet<Key>,
     purge: Purge,
     orders: BTreeMap<Key, plan::Order>,
@@ -61,7 +61,7 @@ impl Session {
             let ahead = tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await });
             Ok((directory, ahead))
         })?;
-        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
+        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).cloned();
         Ok(Self {
             read,
             directory,
@@ -78,7 +78,7 @@ impl Session {
     /// A session without documents, in which orders are carried out.
     pub(crate) fn ordering(home: Home, actor: Option<&Username>, allow: Allow) -> Result<Self, Failure> {
         let directory = home.open()?;
-        let actor = actor.or(home.project.actor.as_ref()).map(ToSmolStr::to_smolstr);
+        let actor = actor.or(home.project.actor.as_ref()).cloned();
         let read = Read::nothing(home);
         let (adopt, purge, orders) = (BTreeSet::new(), Purge::default(), BTreeMap::new());
         Ok(Self { read, directory, ahead: None, actor, adopt, purge, orders, allow, now: Timestamp::now() })
@@ -96,7 +96,7 @@ impl Session {
 
     /// Who acts; none means the operator.
     pub(crate) fn actor(&self) -> Option<&str> {
-        self.actor.as_deref()
+        self.actor.as_ref().map(Username::as_str)
     }
 
     /// Where documents stand.
@@ -131,6 +131,7 @@ impl Session {
             desired: &self.read.desired,
             sources: &self.read.sources,
             project: &self.read.home.project,
+            actor: self.actor.as_ref(),
             scope: Scope::All,
             adopt: self.adopt.clone(),
             purge: self.purge.clone(),
@@ -161,7 +162,7 @@ impl Session {
 
     /// Carries out what was shown.
     pub(crate) async fn apply(&self, shown: &Planned, wait: Duration, stop: Stop, told: &Told<'_>) -> Result<Report, ApplyError> {
-        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor.clone(), wait, stop };
+        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor().map(ToSmolStr::to_smolstr), wait, stop };
         let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
         let issuer = issuer(&self.read.home, reset);
         pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await

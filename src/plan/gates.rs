@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::types::{LastHolder, Plan};
 use crate::{
     manifest::{Budget, Extent},
-    model::Method,
+    model::{Method, visible},
 };
 
 /// What somebody allows for one plan, by flag.
@@ -74,14 +74,15 @@ impl Gate {
 pub struct Refusal {
     /// Which gate.
     pub gate: Gate,
-    /// Why, with the numbers.
+    /// Why, with the numbers; more than one line where there is more to tell. Only the ends of lines are control characters.
     pub message: String,
     /// The flag that allows exactly this, where there is one.
     pub flag: Option<String>,
 }
 
 impl Plan {
-    /// Every gate that this plan does not pass, in the order of [`Gate`].
+    /// Every gate on what is changed that this plan does not pass, in the order of [`Gate`]; who acts, and by which settings, is
+    /// asked by [`Plan::overreach`] and [`Plan::loosened`].
     pub fn check(&self, budget: &Budget, allow: &Allow) -> Vec<Refusal> {
         let refusals = [
             self.over_budget(budget, allow),
@@ -180,9 +181,11 @@ impl Plan {
         (removals > 0 && !allow.whole).then(|| Refusal {
             gate: Gate::RootChanged,
             message: format!(
-                "{} {} not declared in `{root}`, and the last whole apply was of `{last}`",
+                "{} {} not declared in `{}`, and the last whole apply was of `{}`",
                 objects(removals as u64),
-                are(removals as u64)
+                are(removals as u64),
+                visible(root),
+                visible(last)
             ),
             flag: Some("--whole".to_owned()),
         })

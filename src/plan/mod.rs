@@ -10,6 +10,7 @@
 //!
 //! Knows values alone: no directory, no document's text, no clock; `now` comes in with the [`Policy`].
 
+mod authority;
 mod board;
 mod claims;
 mod decide;
@@ -18,6 +19,7 @@ mod gates;
 mod leave;
 mod order;
 mod scope;
+mod settings;
 mod tally;
 mod tree;
 mod types;
@@ -35,6 +37,7 @@ use crate::{
     observed::{Capabilities, Observed, Scope},
 };
 
+pub use authority::{Acting, Actor, Authority, Barred, Forbidden, Why};
 pub use gates::{Allow, Gate, Refusal};
 pub use order::{Stage, Step};
 pub use types::{Action, Change, CredentialAction, Decision, Held, Hold, LastHolder, Plan, Reason, Tally, Verb};

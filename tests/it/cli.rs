@@ -64,6 +64,7 @@ macro_rules! goldens {
 }
 
 goldens! {
+    actor,
     adopt_and_taken,
     budget,
     empty_input,
@@ -81,6 +82,7 @@ goldens! {
     removal,
     rename_move_disable,
     root_changed,
+    settings,
     swap,
     wrong_command_line,
 }

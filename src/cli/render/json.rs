@@ -186,7 +186,7 @@ fn field_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl PlanForm {
     /// A plan with what was found on the way.
     pub(crate) fn new(planned: &Planned, actor: Option<&str>, problems: &[Diagnostic], sources: &Sources) -> Self {
-        let Planned { plan, problems: _, refused, applied: _, read: _, planned: _ } = planned;
+        let Planned { plan, acting: _, problems: _, refused, applied: _, loosened: _, read: _, planned: _ } = planned;
         Self {
             format_version: FORMAT_VERSION,
             digest: plan.digest(),

@@ -11,7 +11,7 @@ use crate::{
     manifest::{Extent, Sources},
     model::visible,
     pipeline::Planned,
-    plan::{Decision, Plan, Refusal, Verb},
+    plan::{Acting, Actor, Decision, Plan, Refusal, Verb},
 };
 
 /// Rows of one verb before a long plan is cut. Losses are never cut.
@@ -36,8 +36,8 @@ const ORDER: [Verb; 11] = [
 ];
 
 /// The whole plan: header, rows, sum, and what the gates say.
-pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) -> String {
-    let mut out = header(&planned.plan, actor);
+pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
+    let mut out = header(planned);
     rows(&mut out, &planned.plan, sources);
     let _ = writeln!(out, "{}", sum(planned));
     for refusal in &planned.refused {
@@ -47,7 +47,8 @@ pub(crate) fn text(planned: &Planned, actor: Option<&str>, sources: &Sources) ->
 }
 
 /// Where it goes, who acts, and what else is there.
-fn header(plan: &Plan, actor: Option<&str>) -> String {
+fn header(planned: &Planned) -> String {
+    let Planned { plan, acting, loosened, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
     let mut out = String::new();
     match extent {
@@ -56,11 +57,16 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
         }
         Extent::Part | Extent::Whole { root: _ } => {}
     }
-    let actor = actor.map_or_else(|| "the operator".to_owned(), visible);
     let left = |label: &str, value: &str| format!("{label:<11}{value:<30}");
-    let _ = writeln!(out, "{}Actor  {actor} (nobody's rights are checked)", left("Directory", &format!("{} ", visible(directory))));
+    let _ = writeln!(out, "{}Actor  {}", left("Directory", &format!("{} ", visible(directory))), actor(acting));
     let managed = format!("{}, and {} ", count(tally.managed), counted(tally.strangers, "stranger", "strangers"));
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
+    // Where more than that would change, the gate says it.
+    if plan.changes().next().is_none() {
+        for line in loosened {
+            let _ = writeln!(out, "Loosened   {}", visible(line));
+        }
+    }
     let issued = plan.changes().filter(|change| change.issues().is_some()).count() as u64;
     if issued > 0 {
         let _ = writeln!(out, "To issue   {}, {} by mail", counted(issued, "credential", "credentials"), count(plan.mails()));
@@ -81,6 +87,17 @@ fn header(plan: &Plan, actor: Option<&str>) -> String {
         let _ = writeln!(out, "Retired    {accounts} past the retention; `--purge` deletes what is");
     }
     out
+}
+
+/// Who acts, and what they are here.
+fn actor(acting: &Acting) -> String {
+    match acting {
+        Acting::Operator => "the operator (nobody's rights are checked)".to_owned(),
+        Acting::FirstApply => "the operator (the first apply: nobody is here yet)".to_owned(),
+        Acting::Actor(Actor { username, role, namespace: _, company: _ }) => format!("{username} ({role})"),
+        Acting::Unknown(username) => format!("{username} (unknown here)"),
+        Acting::Barred(username, why) => format!("{username} ({})", why.as_str()),
+    }
 }
 
 struct Row {
@@ -194,7 +211,12 @@ fn sum(planned: &Planned) -> String {
 /// A gate that refuses, with the one flag that allows exactly this.
 pub(crate) fn refused(refusal: &Refusal) -> String {
     let Refusal { gate, message, flag } = refusal;
-    let mut out = format!("{} gate `{}`: {}\n", paint(ERROR, "refused:"), gate.name(), visible(message));
+    let mut lines = message.lines().map(visible);
+    let first = lines.next().unwrap_or_default();
+    let mut out = format!("{} gate `{}`: {first}\n", paint(ERROR, "refused:"), gate.name());
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
     if let Some(flag) = flag {
         let _ = writeln!(out, "{} `{flag}` allows exactly this", paint(HINT, "hint:"));
     }
@@ -207,9 +229,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Body, Company, Deletion, Key, Line, Name, State},
+        model::{Body, Company, Deletion, Key, Line, Name, Namespace, State, Username},
         observed::Applied,
-        plan::{Action, Change, Gate, Held, Hold, Reason, Tally},
+        plan::{Action, Barred, Change, Gate, Held, Hold, Reason, Tally},
     };
 
     fn change(key: &Key, action: Action, reason: Reason) -> Change {
@@ -260,11 +282,21 @@ mod tests {
             tally,
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
-        Planned { plan, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
+        let acting = Acting::Operator;
+        Planned {
+            plan,
+            acting,
+            problems: Vec::new(),
+            refused: Vec::new(),
+            applied: Applied::default(),
+            loosened: Vec::new(),
+            read,
+            planned,
+        }
     }
 
     fn plain(planned: &Planned) -> String {
-        anstream::adapter::strip_str(&text(planned, Some("sofia.berg"), &Sources::default())).to_string()
+        anstream::adapter::strip_str(&text(planned, &Sources::default())).to_string()
     }
 
     #[test]
@@ -274,7 +306,7 @@ mod tests {
         let expected = format!(
             "\
 part: nothing is removed
-Directory  memory                        Actor  sofia.berg (nobody's rights are checked)
+Directory  memory                        Actor  the operator (nobody's rights are checked)
 Managed    0, and 0 strangers            Owner  acme
   + company/a/c00000  create      Company at the root
   - company/a/c00001  delete      not declared any more (last: users/service.yaml:41)
@@ -292,6 +324,34 @@ Plan: 1 to create, 0 to edit, 0 to disable, 1 to delete; 1 held; 4 012 unchanged
         assert_eq!(text.matches("  create  ").count(), ROWS);
         assert_eq!(text.matches("  delete  ").count(), 200);
         assert!(text.contains("… and 9 950 more to create: `-o json` lists everything"), "{text}");
+    }
+
+    #[test]
+    fn the_header_says_who_acts_and_what_they_are_here() {
+        let username = || Username::new("sofia.berg").unwrap();
+        let name = |text| Name::new(text).unwrap();
+        let role = name("common-manager");
+        let somebody = Actor { username: username(), role, namespace: Namespace::DEFAULT, company: Some(name("c")) };
+        for (acting, expected) in [
+            (Acting::Operator, "Actor  the operator (nobody's rights are checked)\n"),
+            (Acting::FirstApply, "Actor  the operator (the first apply: nobody is here yet)\n"),
+            (Acting::Actor(somebody), "Actor  sofia.berg (common-manager)\n"),
+            (Acting::Unknown(username()), "Actor  sofia.berg (unknown here)\n"),
+            (Acting::Barred(username(), Barred::Disabled), "Actor  sofia.berg (disabled)\n"),
+        ] {
+            let text = plain(&Planned { acting, ..planned(1, 0) });
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_several_lines_stays_below_its_gate_whatever_is_in_it() {
+        let mut planned = planned(0, 1);
+        let message = "two may not\nuser/a/x (a\u{1b}[2J.yaml:1): no\r\nuser/a/y: no".into();
+        planned.refused = vec![Refusal { gate: Gate::Role, message, flag: None }];
+        let text = plain(&planned);
+        let expected = "\nrefused: gate `role`: two may not\n  user/a/x (a\\u{1b}[2J.yaml:1): no\n  user/a/y: no\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tenantry::{
     directory::Stop,
     drivers::Memory,
     manifest::{Project, Sources},
-    model::{Key, Kind, Name, RemoteId, State},
+    model::{Key, Kind, Name, RemoteId, State, Username},
     observed::{Live, Scope, Stranger},
     pipeline::{self, ApplyError, Order, Planned, Request},
     plan::{self, Allow, Change, Decision, Plan, Purge},
@@ -32,6 +32,7 @@ pub(crate) fn name(text: &str) -> Name {
 pub(crate) struct World {
     pub(crate) directory: Memory,
     pub(crate) project: Project,
+    pub(crate) actor: Option<Username>,
     pub(crate) purge: Purge,
     pub(crate) orders: BTreeMap<Key, plan::Order>,
     pub(crate) adopt: Vec<Key>,
@@ -58,6 +59,7 @@ impl World {
         Self {
             directory: Memory::new(),
             project: Project::default(),
+            actor: None,
             purge: Purge::default(),
             orders: BTreeMap::new(),
             adopt: Vec::new(),
@@ -82,6 +84,7 @@ impl World {
             desired: &desired,
             sources: &sources,
             project: &self.project,
+            actor: self.actor.as_ref(),
             scope: self.scope.clone(),
             adopt: self.adopt.iter().cloned().collect(),
             purge: self.purge.clone(),
@@ -123,6 +126,14 @@ impl World {
                 let shown = pipeline::plan(&self.directory, request).await?;
                 pipeline::apply(&self.directory, request, &shown, &order, &self.letters.issuer(&self.project), &|_| {}).await
             })
+        })
+    }
+
+    /// Applies a plan that was shown before.
+    pub(crate) fn apply_shown(&self, text: &str, shown: &Planned) -> Result<Report, ApplyError> {
+        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone() };
+        self.request(text, None, |request| {
+            block_on(pipeline::apply(&self.directory, request, shown, &order, &self.letters.issuer(&self.project), &|_| {}))
         })
     }
 
@@ -187,8 +198,9 @@ impl World {
         self.directory.set_now(now + jiff::SignedDuration::from_hours(24 * days));
     }
 
+    /// Another project, of another owner.
     pub(crate) fn owner(&mut self, owner: &str) {
-        self.project.owner = name(owner);
+        (self.project.name, self.project.owner) = (name(owner), name(owner));
     }
 
     /// What it holds, apart from identifiers, versions and times.

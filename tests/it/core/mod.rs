@@ -1,13 +1,15 @@
 //! The planning core against its specification, by examples: a directory in sync, one change, the expected decisions.
 
+pub(crate) mod authority;
 mod broken;
 mod claims;
 mod credentials;
-mod fixture;
+pub(crate) mod fixture;
 mod gates;
 mod notation;
 mod removal;
 mod roles;
+mod settings;
 mod stages;
 mod table;
 mod tree;
