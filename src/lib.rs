@@ -8,6 +8,7 @@ pub mod credential;
 pub mod desired;
 pub mod directory;
 pub mod drivers;
+pub mod mail;
 pub mod manifest;
 pub mod model;
 pub mod observed;

@@ -9,6 +9,7 @@ mod crds;
 mod examples;
 mod hostile;
 mod load;
+mod mail;
 mod memory;
 mod project;
 mod properties;
