@@ -86,8 +86,8 @@ impl Folder {
         let foreign = fs::read_dir(&self.path).map_err(|error| self.failed("cannot be read", error))?;
         let foreign = foreign.filter_map(Result::ok).find(|entry| {
             let name = entry.file_name();
-            let path = Path::new(&name);
-            !path.extension().is_some_and(|kind| kind == "eml" || kind == "tmp")
+            let letter = Path::new(&name).extension().is_some_and(|kind| kind == "eml" || kind == "tmp");
+            !letter && name != ".gitignore" && name != ".gitkeep"
         });
         if let Some(entry) = foreign {
             let what =
@@ -185,6 +185,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         fs::write(path.join("old.eml"), "x").unwrap();
+        fs::write(path.join(".gitignore"), "*").unwrap();
         outbox(&path).prepare().unwrap();
         assert_eq!(mode(&path), 0o700);
 

@@ -144,3 +144,78 @@ fn body(text: Zeroizing<String>, reach: Reach) -> Body {
     let encoding = if text.is_ascii() { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::EightBit };
     Body::dangerous_pre_encoded(text.replace('\n', "\r\n").into_bytes(), encoding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::MailErrorKind;
+
+    #[test]
+    fn names_of_people_are_shown_and_links_are_not() {
+        for name in ["Mara Lindqvist", "J. R. R. Tolkien", "Dr. Ann O'Neil", "Ann & Co", "{{ secret }}", "St. John", "Vol.2", "..."]
+        {
+            assert!(!inviting(name), "{name}");
+        }
+        for name in [
+            "www.x.y",
+            "see WWW.X",
+            "evil.com",
+            "evil.com!",
+            "«evil.com»",
+            "a.b.museum",
+            "пример.рф",
+            "x@y",
+            "a:b",
+            "=?x",
+            "＜＠＞",
+        ] {
+            assert!(inviting(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn spans_are_round() {
+        for (seconds, text) in [
+            (-5, "1 minute"),
+            (0, "1 minute"),
+            (90, "2 minutes"),
+            (30 * 60, "30 minutes"),
+            (24 * 3600 - 2, "24 hours"),
+            (72 * 3600, "72 hours"),
+            (72 * 3600 - 1, "72 hours"),
+            (7 * 24 * 3600 - 1, "7 days"),
+        ] {
+            assert_eq!(lifetime(seconds), text, "{seconds}");
+        }
+        assert_eq!(moment("2026-11-25T04:15:59Z".parse().unwrap()), "Wednesday, 25 November 2026, 04:15 UTC");
+    }
+
+    #[test]
+    fn senders_are_taken_as_people_write_them() {
+        for (written, name, address) in [
+            ("Tenantry <no-reply@acme.example>", Some("Tenantry"), "no-reply@acme.example"),
+            ("\"Müller, Söhne\" <post@acme.example>", Some("Müller, Söhne"), "post@acme.example"),
+            ("Müller, Söhne <post@acme.example>", Some("Müller, Söhne"), "post@acme.example"),
+            ("post@acme.example", None, "post@acme.example"),
+            ("<post@acme.example>", None, "post@acme.example"),
+        ] {
+            let sender = sender(Some(written)).unwrap();
+            assert_eq!((sender.name.as_deref(), sender.email.to_string().as_str()), (name, address), "{written}");
+        }
+        assert_eq!(sender(None).unwrap().email.to_string(), "no-reply@localhost");
+        for bad in ["", "Tenantry", "Tenantry <>", "a@b.example>\r\nBcc: <c@d.example", "x <a@b.example>, <c@d.example>"] {
+            assert_eq!(sender(Some(bad)).unwrap_err().kind, MailErrorKind::Settings, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_too_long_for_mail_are_encoded() {
+        let raw = |text: &str, reach| body(Zeroizing::new(text.to_owned()), reach);
+        let encoding = |text: &str, reach| raw(text, reach).encoding();
+        assert_eq!(encoding(&"x".repeat(LONGEST_LINE), Reach::Ascii), ContentTransferEncoding::SevenBit);
+        assert_eq!(encoding(&"x".repeat(LONGEST_LINE + 1), Reach::Ascii), ContentTransferEncoding::QuotedPrintable);
+        assert_eq!(encoding("Zoë", Reach::Readable), ContentTransferEncoding::EightBit);
+        assert!(raw("Zoë\nJörg", Reach::Ascii).into_vec().is_ascii());
+        assert_eq!(raw("a\nb\n", Reach::Ascii).into_vec(), b"a\r\nb\r\n");
+    }
+}

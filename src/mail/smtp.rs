@@ -298,3 +298,65 @@ impl AsyncTokioStream for Unread {
         self.stream.peer_addr()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A server that answers so many lines and says nothing more, and what talks to it.
+    async fn silent_after(answers: &'static [&'static str]) -> Smtp {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    let mut line = String::new();
+                    for answer in answers {
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        stream.read_line(&mut line).await.unwrap();
+                    }
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        let patience = Duration::from_millis(200);
+        Smtp { patience, ..Smtp::new("127.0.0.1", Some(port), Tls::None, None).unwrap() }
+    }
+
+    #[tokio::test]
+    async fn silence_ends_the_wait_and_the_connection() {
+        let message = Message::builder()
+            .from("a@b.example".parse().unwrap())
+            .to("c@d.example".parse().unwrap())
+            .body(String::from("x"))
+            .unwrap();
+        let to = Email::new("c@d.example").unwrap();
+        let scripts: [&'static [&'static str]; 4] =
+            [&[], &["220 hello\r\n"], &["220 hello\r\n", "250 hello\r\n"], &["220 hello\r\n", "250 hello\r\n", "250 sender\r\n"]];
+        for script in scripts {
+            let smtp = silent_after(script).await;
+            let begun = Instant::now();
+            let error = smtp.send(&to, &message, &SecretString::from("secret")).await.unwrap_err();
+            assert_eq!(error.kind, MailErrorKind::Unavailable, "{}", error.chain());
+            assert!(error.message.contains("has not answered"), "{}", error.chain());
+            assert!(begun.elapsed() < Duration::from_secs(5));
+            assert!(smtp.parked.lock().unwrap().is_empty(), "a late answer would be taken for another");
+        }
+    }
+
+    #[test]
+    fn ports_are_the_usual_ones_and_names_say_them() {
+        let name = |host: &str, port| Smtp::new(host, port, Tls::None, None).unwrap().name();
+        assert_eq!(name("localhost", None), "localhost:25");
+        assert_eq!(name("::1", Some(2525)), "[::1]:2525");
+    }
+}

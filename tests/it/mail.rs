@@ -8,9 +8,8 @@ mod tls;
 
 use std::{
     collections::BTreeMap,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use jiff::{Timestamp, ToSpan};
@@ -89,14 +88,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(raw: &[u8]) -> Self {
+    fn read(files: &[PathBuf]) -> Vec<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/read_mail.py");
-        let mut python = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        python.stdin.take().unwrap().write_all(raw).unwrap();
-        let seen: Self = serde_json::from_slice(&python.wait_with_output().unwrap().stdout).unwrap();
-        assert_eq!(seen.defects, [""; 0]);
-        assert_eq!(seen.count, seen.headers.len(), "no header twice");
-        seen
+        let output = Command::new("python3").arg(script).args(files).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let all: Vec<Self> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(all.len(), files.len(), "{}", String::from_utf8_lossy(&output.stderr));
+        for seen in &all {
+            assert_eq!(seen.defects, [""; 0]);
+            assert_eq!(seen.count, seen.headers.len(), "no header twice");
+        }
+        all
     }
 
     fn lines(&self) -> Vec<&str> {
@@ -113,17 +115,24 @@ fn settings(from: &str, transport: Transport) -> Mail {
     Mail { from: from.into(), templates: None, transport }
 }
 
-/// The letters in a folder, oldest first.
-fn letters(folder: &Path) -> Vec<Vec<u8>> {
+/// The files in a folder, which are letters and nothing else, oldest first.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.iter().all(|file| file.extension().is_some_and(|kind| kind == "eml")), "{files:?}");
-    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+    files
 }
 
-/// Writes one letter into a folder and reads it back.
-async fn written(case: &Case) -> Seen {
+fn letters(folder: &Path) -> Vec<Seen> {
+    Seen::read(&files(folder))
+}
+
+/// Writes letters into a folder and reads them back.
+async fn written(cases: &[Case]) -> Vec<Seen> {
     let base = tempfile::tempdir().unwrap();
-    case.send(&Mailer::open(None, base.path(), None).unwrap()).await.unwrap();
-    Seen::read(&letters(&base.path().join("outbox"))[0])
+    let mailer = Mailer::open(None, base.path(), None).unwrap();
+    for case in cases {
+        case.send(&mailer).await.unwrap();
+    }
+    letters(&base.path().join("outbox"))
 }

@@ -7,13 +7,19 @@ after decryption); and `ca.pem`, the throw-away authority that signed its certif
 
 import argparse
 import asyncio
+import logging
 import os
 import ssl
 import sys
 import threading
+import warnings
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
+
+# It is meant to be insecure, and to lose connections.
+warnings.simplefilter("ignore")
+logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder")
@@ -87,10 +93,11 @@ class Handler:
             text = envelope.content.decode("utf-8", "replace")
             quoted = next((line for line in text.splitlines() if line.startswith("https://")), "nothing")
             return f"554 5.6.0 this looks like spam: {quoted}"
+        private = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
         counts["letters"] += 1
         base = os.path.join(args.folder, str(counts["letters"]))
         with open(base + ".to", "w") as file:
-            file.write(f"{','.join(envelope.rcpt_tos)}\n{envelope.mail_from}\n{session.ssl is not None}\n")
+            file.write(f"{','.join(envelope.rcpt_tos)}\n{envelope.mail_from}\n{private}\n")
         with open(base + ".tmp", "wb") as file:
             file.write(envelope.original_content)
         os.rename(base + ".tmp", base + ".eml")
@@ -115,7 +122,8 @@ def protocol():
         require_starttls=args.tls == "starttls",
         authenticator=authenticate if args.user else None,
         auth_required=bool(args.user),
-        auth_require_tls=args.tls == "starttls",
+        # Without an account it offers no way to sign in.
+        auth_require_tls=args.tls == "starttls" or not args.user,
         auth_exclude_mechanism=[it for it in ("PLAIN", "LOGIN") if args.mechanism not in (None, it)],
     )
 

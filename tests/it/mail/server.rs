@@ -53,7 +53,8 @@ impl Server {
 
     /// The letters that came, in that order.
     pub(super) fn letters(&self) -> Vec<Seen> {
-        (1..).map(|number| self.path(&format!("{number}.eml"))).map_while(|file| fs::read(file).ok()).map(|raw| Seen::read(&raw)).collect()
+        let files: Vec<_> = (1..=self.count("letters")).map(|number| self.path(&format!("{number}.eml"))).collect();
+        Seen::read(&files)
     }
 
     /// Recipient, sender, and whether the connection was private, of a letter.

@@ -26,11 +26,13 @@ fn open(base: &Path, files: &[(&str, &[u8])]) -> Result<Mailer, MailError> {
 #[tokio::test]
 async fn a_project_writes_in_its_own_words() {
     let base = tempfile::tempdir().unwrap();
-    let own = "\u{feff}Subject: Dein Passwort für {{ project }}\r\n\r\nHallo {{ name|upper }},\r\n{{ secret }}\r\nbis {{ until }}\r\n";
-    let mailer = open(base.path(), &[("temporary.txt", own.as_bytes()), ("README.md", b"{{"), (".temporary.txt.swp", b"")]).unwrap();
+    let own =
+        "\u{feff}Subject: Dein Passwort für {{ project }}\r\n\r\nHallo {{ name|upper }},\r\n{{ secret }}\r\nbis {{ until }}\r\n";
+    let mailer =
+        open(base.path(), &[("temporary.txt", own.as_bytes()), ("README.md", b"{{"), (".temporary.txt.swp", b"")]).unwrap();
     Case::temporary().send(&mailer).await.unwrap();
     Case::invite().send(&mailer).await.unwrap();
-    let all: Vec<Seen> = letters(&base.path().join("outbox")).iter().map(|raw| Seen::read(raw)).collect();
+    let all: Vec<Seen> = letters(&base.path().join("outbox"));
     assert_eq!(all[0].headers["subject"], "Dein Passwort für acme");
     assert_eq!(all[0].lines()[..2], ["Hallo MARA LINDQVIST,", "aB3%x?Y_z-Q+4=h.M:7k"]);
     assert!(all[0].html.contains("has a temporary password"), "the page is the one built in");
@@ -46,20 +48,45 @@ fn what_is_wrong_with_a_template_is_said_before_any_secret_exists() {
     for (file, text, message, hint) in [
         ("invite.txt", "Subject: Hi\n\n{{ name\n{{ secret }}\n", ", line 4: ", "the syntax is that of Jinja"),
         ("invite.txt", "Subject: Hi\n\n{% if %}\n{{ secret }}\n", ", line 3: ", "Jinja"),
-        ("invite.txt", "Subject: Hi\n\nDear {{ usernmae }}\n{{ secret }}", ", line 3: there is no variable `usernmae`", "did you mean `username`?"),
-        ("invite.txt", "Subject: Hi\n\n{{ secret }}\n{% if password %}x{% endif %}", ", line 4: there is no variable `password`", "there are `username`,"),
+        (
+            "invite.txt",
+            "Subject: Hi\n\nDear {{ usernmae }}\n{{ secret }}",
+            ", line 3: there is no variable `usernmae`",
+            "did you mean `username`?",
+        ),
+        (
+            "invite.txt",
+            "Subject: Hi\n\n{{ secret }}\n{% if password %}x{% endif %}",
+            ", line 4: there is no variable `password`",
+            "there are `username`,",
+        ),
         ("invite.txt", "Subject: Hi\n\n{{ secret }}\n{{ debug() }}\n", ", line 4: there is no variable `debug`", "there are"),
-        ("invite.txt", "Subject: Hi\n\n{{ secret }}\n{{ page }}\n", ", line 4: a variable that is not always there", "{% if page %}"),
+        (
+            "invite.txt",
+            "Subject: Hi\n\n{{ secret }}\n{{ page }}\n",
+            ", line 4: a variable that is not always there",
+            "{% if page %}",
+        ),
         ("invite.txt", "Subject: Hi\n\n{{ secret }}\n{{ name|sfae }}\n", ", line 4: an unknown filter", "there is no `safe`"),
         ("invite.txt", "Subject: Hi\n\n{{ secret }}\n{{ name.pop() }}\n", ", line 4: a function", ""),
         ("invite.txt", "Hello\n\n{{ secret }}\n", ", line 1: the first line is not `Subject: …`", ""),
         ("invite.txt", "\nSubject: Hi\n\n{{ secret }}\n", ", line 1: the first line is not", ""),
         ("invite.txt", "Subject:\n\n{{ secret }}\n", ", line 1: the first line is not", ""),
-        ("invite.txt", "Subject: {{ secret }}\n\n{{ secret }}\n", ", line 1: the subject must not have the secret", "shown and logged"),
+        (
+            "invite.txt",
+            "Subject: {{ secret }}\n\n{{ secret }}\n",
+            ", line 1: the subject must not have the secret",
+            "shown and logged",
+        ),
         ("invite.txt", "Subject: Hi\nBcc: eve@evil.example\n\n{{ secret }}\n", ", line 2: the line after the subject", ""),
         ("invite.txt", "Subject: Hi{{ '\\r' }}x\n\n{{ secret }}\n", ": what comes of it has a control character", ""),
         ("invite.txt", long.as_str(), ", line 1: the subject must be one line of at most 200", ""),
-        ("invite.txt", "Subject: Hi\n\nclick {{ secret }}\n", ", line 3: the secret is not alone on its line", "on a line of its own"),
+        (
+            "invite.txt",
+            "Subject: Hi\n\nclick {{ secret }}\n",
+            ", line 3: the secret is not alone on its line",
+            "on a line of its own",
+        ),
         ("invite.txt", "Subject: Hi\n\n  {{ secret }}\n", ", line 3: the secret is not alone", ""),
         ("invite.txt", "Subject: Hi\n\n{{ secret|upper }}\n", ", line 3: the secret is not alone", ""),
         ("invite.txt", "Subject: Hi\n\nask {{ name }}\n", ": the text has no `{{ secret }}`", ""),
@@ -109,12 +136,12 @@ async fn a_name_is_data_in_the_text_the_page_and_the_subject() {
     let base = tempfile::tempdir().unwrap();
     let text = "Subject: Hi {{ name }}\n\nHello {{ name }},\n{{ secret }}\n";
     let mailer = open(base.path(), &[("temporary.txt", text.as_bytes())]).unwrap();
-    let names = ["{{7*7}}", "{% raw %}", "{{ secret }}", "Ann \"O'Neil\" & Co", "Jean-Luc J. R. d'Arc, Jr.", "مارا ليندكفيست", "Zoë"];
+    let names =
+        ["{{7*7}}", "{% raw %}", "{{ secret }}", "Ann \"O'Neil\" & Co", "Jean-Luc J. R. d'Arc, Jr.", "مارا ليندكفيست", "Zoë"];
     for name in names {
         Case::named(name).send(&mailer).await.unwrap();
     }
-    for (raw, name) in letters(&base.path().join("outbox")).iter().zip(names) {
-        let seen = Seen::read(raw);
+    for (seen, name) in letters(&base.path().join("outbox")).iter().zip(names) {
         assert_eq!(seen.headers["subject"], format!("Hi {name}"));
         assert_eq!(seen.lines()[0], format!("Hello {name},"));
         let escaped = name.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#x27;");
@@ -125,7 +152,7 @@ async fn a_name_is_data_in_the_text_the_page_and_the_subject() {
 
 #[tokio::test]
 async fn a_name_that_looks_like_a_link_is_not_shown() {
-    for name in [
+    let names = [
         "http://evil.example",
         "Click https://evil.example now",
         "www.evil.example",
@@ -138,8 +165,8 @@ async fn a_name_that_looks_like_a_link_is_not_shown() {
         "a/b",
         "a\\b",
         "=?utf-8?q?evil?=",
-    ] {
-        let seen = written(&Case::named(name)).await;
+    ];
+    for (seen, name) in written(&names.map(Case::named)).await.iter().zip(names) {
         assert_eq!(seen.lines()[0], "Hello mara.lindqvist,", "{name}");
         assert!(seen.html.contains("<bdi>mara.lindqvist</bdi>,") && !seen.html.contains("evil"), "{name}: {}", seen.html);
         assert!(!seen.text.contains(name), "{name}");
