@@ -18,6 +18,9 @@ use crate::model::Username;
 /// How much of a username goes into a file name, in bytes; a name of a file has at most 255.
 const NAME: usize = 96;
 
+/// What the group and everybody else may do with a file.
+const OTHERS: u32 = 0o077;
+
 /// A folder that letters are written to.
 #[derive(Clone)]
 pub(super) struct Folder {
@@ -79,7 +82,7 @@ impl Folder {
             _ => self.failed("cannot be made", error),
         })?;
         let mode = fs::metadata(&self.path).map_err(|error| self.failed("cannot be looked at", error))?.mode();
-        if mode & 0o077 == 0 {
+        if mode & OTHERS == 0 {
             return Ok(());
         }
         // Only what is plainly an outbox: the folder of a project, or of another program, is not ours to close.

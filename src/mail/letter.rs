@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{Letter, MailError, MailErrorKind, template::Parts};
 use crate::{
     credential::ExposeSecret,
-    model::{Email, visible},
+    model::{Email, Line, visible},
 };
 
 /// The sender where the project names none; letters in a folder go nowhere by themselves.
@@ -39,7 +39,7 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     pub(super) fn of(letter: &'a Letter<'_>, now: Timestamp) -> Self {
         let Letter { occasion: _, to: _, username, name, secret, until, page, project } = *letter;
-        let called = name.map(|name| name.as_str()).filter(|name| !inviting(name));
+        let called = name.map(Line::as_str).filter(|name| !inviting(name));
         Self {
             username: username.as_str(),
             name: called.unwrap_or(username.as_str()),
@@ -120,7 +120,7 @@ pub(super) fn message(from: &Mailbox, to: &Email, parts: Parts, reach: Reach) ->
     let domain = if domain.is_ascii() { domain } else { "localhost" };
     let header = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
     let Parts { subject, text, html } = parts;
-    let part = |kind: ContentType, text| SinglePart::builder().header(kind).body(body(text, reach));
+    let part = |kind: ContentType, text: &Zeroizing<String>| SinglePart::builder().header(kind).body(body(text, reach));
     Message::builder()
         .from(from.clone())
         .to(Mailbox::new(None, address))
@@ -130,16 +130,18 @@ pub(super) fn message(from: &Mailbox, to: &Email, parts: Parts, reach: Reach) ->
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"))
         .multipart(
-            MultiPart::alternative().singlepart(part(ContentType::TEXT_PLAIN, text)).singlepart(part(ContentType::TEXT_HTML, html)),
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, &text))
+                .singlepart(part(ContentType::TEXT_HTML, &html)),
         )
         .map_err(|error| MailError::new(MailErrorKind::Rejected, "the message cannot be put together").because(error))
 }
 
 /// Text goes as it is wherever that is allowed, so that a link stands unbroken in the raw message; otherwise it is encoded.
-fn body(text: Zeroizing<String>, reach: Reach) -> Body {
+fn body(text: &str, reach: Reach) -> Body {
     let fits = text.lines().all(|line| line.len() <= LONGEST_LINE);
     if !fits || !(text.is_ascii() || reach == Reach::Readable) {
-        return Body::new(text.as_str().to_owned());
+        return Body::new(text.to_owned());
     }
     let encoding = if text.is_ascii() { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::EightBit };
     Body::dangerous_pre_encoded(text.replace('\n', "\r\n").into_bytes(), encoding)
@@ -210,12 +212,11 @@ mod tests {
 
     #[test]
     fn lines_too_long_for_mail_are_encoded() {
-        let raw = |text: &str, reach| body(Zeroizing::new(text.to_owned()), reach);
-        let encoding = |text: &str, reach| raw(text, reach).encoding();
+        let encoding = |text: &str, reach| body(text, reach).encoding();
         assert_eq!(encoding(&"x".repeat(LONGEST_LINE), Reach::Ascii), ContentTransferEncoding::SevenBit);
         assert_eq!(encoding(&"x".repeat(LONGEST_LINE + 1), Reach::Ascii), ContentTransferEncoding::QuotedPrintable);
         assert_eq!(encoding("Zoë", Reach::Readable), ContentTransferEncoding::EightBit);
-        assert!(raw("Zoë\nJörg", Reach::Ascii).into_vec().is_ascii());
-        assert_eq!(raw("a\nb\n", Reach::Ascii).into_vec(), b"a\r\nb\r\n");
+        assert!(body("Zoë\nJörg", Reach::Ascii).into_vec().is_ascii());
+        assert_eq!(body("a\nb\n", Reach::Ascii).into_vec(), b"a\r\nb\r\n");
     }
 }

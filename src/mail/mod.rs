@@ -31,6 +31,7 @@ mod folder;
 mod letter;
 mod smtp;
 mod template;
+mod unread;
 
 use std::{fmt, path::Path};
 
@@ -92,7 +93,7 @@ impl Mailer {
     pub fn open(mail: Option<&Mail>, base: &Path, password: Option<SecretString>) -> Result<Self, MailError> {
         let from = letter::sender(mail.map(|mail| mail.from.as_str()))?;
         let own = mail.and_then(|mail| mail.templates.as_deref());
-        let templates = Templates::read(own.map(|path| (path, base.join(path))))?;
+        let templates = Templates::read(own, base)?;
         let way = match mail.map(|mail| &mail.transport) {
             None => Way::Folder(Folder::new("outbox".as_ref(), base)),
             Some(Transport::Folder(path)) => Way::Folder(Folder::new(path, base)),

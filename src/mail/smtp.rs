@@ -5,9 +5,7 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    pin::Pin,
     sync::{Mutex, PoisonError},
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,21 +15,18 @@ use lettre::{
     transport::smtp::{
         Error, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT,
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters},
+        client::{AsyncSmtpConnection, TlsParameters},
         commands::{Data, Mail, Rcpt, Rset},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    sync::Semaphore,
-};
+use tokio::{net::TcpStream, sync::Semaphore};
 use zeroize::Zeroizing;
 
 use super::{
     MailError, MailErrorKind,
     answer::{Cause, Step, failure},
+    unread::Unread,
 };
 use crate::{
     credential::{ExposeSecret, SecretString},
@@ -44,7 +39,7 @@ pub(super) const WIDTH: usize = 4;
 /// How long connecting may take, TLS included, and how long an answer to a command.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server may look at a letter before it takes it; some search it for spam first.
-const PATIENCE_TEXT: Duration = Duration::from_secs(120);
+const PATIENCE_TEXT: Duration = Duration::from_mins(2);
 
 /// A mail server.
 pub(super) struct Smtp {
@@ -140,7 +135,7 @@ impl Smtp {
                 let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
                     MailError::new(MailErrorKind::Unavailable, format!("{} cannot be reached", self.name())).because(error)
                 })?;
-                let stream = Box::new(Unread { stream, encrypted: false });
+                let stream = Box::new(Unread::new(stream));
                 let opened = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
                 let mut connection = self.within(Step::Connect, opened).await?;
                 if !connection.server_info().supports_feature(Extension::StartTls) {
@@ -252,51 +247,6 @@ fn loopback(host: &str, port: u16) -> Result<Vec<SocketAddr>, MailError> {
         }
     };
     Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
-}
-
-/// A connection of which nothing is read ahead before TLS begins: what somebody in between puts behind the answer to
-/// `STARTTLS` would otherwise be taken for answers given under TLS. (<https://nostarttls.secvuln.info/>, response injection.)
-#[derive(Debug)]
-struct Unread {
-    stream: TcpStream,
-    encrypted: bool,
-}
-
-/// The first byte of TLS (RFC 8446 §5.1), with which no command begins.
-const HANDSHAKE: u8 = 22;
-
-impl AsyncRead for Unread {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.encrypted {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let mut byte = [0];
-        let mut one = ReadBuf::new(&mut byte);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut one))?;
-        buffer.put_slice(one.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Unread {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.encrypted |= bytes.first() == Some(&HANDSHAKE);
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-impl AsyncTokioStream for Unread {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! Templates: ours and those of the project, tried before they are needed.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use minijinja::{Environment, ErrorKind, HtmlEscape, UndefinedBehavior, context, syntax::SyntaxConfig};
 use zeroize::Zeroizing;
@@ -51,8 +48,8 @@ pub(super) struct Templates {
 
 impl Templates {
     /// Takes the project's templates where it has any, ours otherwise, and tries each on samples. `own` is their folder, as
-    /// written and as found.
-    pub(super) fn read(own: Option<(&Path, PathBuf)>) -> Result<Self, MailError> {
+    /// written; relative paths start from `base`.
+    pub(super) fn read(own: Option<&Path>, base: &Path) -> Result<Self, MailError> {
         let mut jinja = Environment::new();
         let globals: Vec<String> = jinja.globals().map(|(name, _)| name.to_owned()).collect();
         // No template needs a function, and `debug()` would print every variable; what is in a variable is never markup.
@@ -61,15 +58,15 @@ impl Templates {
         jinja.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
         jinja.set_syntax(syntax.map_err(|error| MailError::new(MailErrorKind::Template, "a defect of ours").because(error))?);
-        if let Some((written, folder)) = &own {
-            misspelt(written, folder)?;
+        if let Some(written) = own {
+            misspelt(written, &base.join(written))?;
         }
         let mut shown = FILES.map(|(file, ..)| format!("the built-in `{file}`"));
         for ((file, built_in), shown) in FILES.iter().zip(&mut shown) {
-            let text = match &own {
-                Some((written, folder)) => {
+            let text = match own {
+                Some(written) => {
                     let name = format!("`{}`", written.join(file).display());
-                    let text = load(&folder.join(file), &name)?;
+                    let text = load(&base.join(written).join(file), &name)?;
                     if text.is_some() {
                         *shown = name;
                     }
@@ -255,7 +252,7 @@ fn load(file: &Path, shown: &str) -> Result<Option<String>, MailError> {
     }
     let bytes = fs::read(file).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
         at(shown, Some(line), "this is not UTF-8").hint("save it as UTF-8")
     })?;
     Ok(Some(text.trim_start_matches('\u{feff}').replace("\r\n", "\n")))
