@@ -64,7 +64,8 @@ pub(super) fn failure(server: &str, step: Step, cause: Cause, secrets: &[&str]) 
     let code = error.status().map(|code| code.to_string());
     let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let kind = kind(step, code.as_deref(), &text);
-    let failed = MailError::new(kind, describe(server, step, kind, code.is_some()));
+    let mut failed = MailError::new(kind, describe(server, step, kind, code.is_some()));
+    failed.hint = remedy(step, kind, code.as_deref()).map(str::to_owned);
     let said = if code.is_some() { text } else { error.to_string() };
     failed.because(match (code, harmless(&said, secrets)) {
         (Some(code), Some(said)) => format!("{code} {said}").trim_end().to_owned(),
@@ -98,6 +99,19 @@ fn describe(server: &str, step: Step, kind: MailErrorKind, answered: bool) -> St
         Step::Recipient if kind == MailErrorKind::Refused => format!("{server} sends no mail for us"),
         Step::Recipient => format!("{server} does not take the recipient"),
         Step::Text => format!("{server} does not take the letter"),
+    }
+}
+
+/// What to do about a refusal.
+fn remedy(step: Step, kind: MailErrorKind, code: Option<&str>) -> Option<&'static str> {
+    match step {
+        Step::SignIn if kind == MailErrorKind::Refused => Some("are `spec.mail.smtp.username` and its password right?"),
+        Step::Sender | Step::Recipient if code == Some("530") => {
+            Some("it wants us to sign in: write `username` and `password` under `spec.mail.smtp`")
+        }
+        Step::Sender if kind == MailErrorKind::Refused => Some("may `spec.mail.from` send from this server?"),
+        Step::Recipient if kind == MailErrorKind::Refused => Some("it has to know us: by sign-in, or by its own settings"),
+        Step::Connect | Step::Encrypt | Step::SignIn | Step::Sender | Step::Recipient | Step::Text => None,
     }
 }
 

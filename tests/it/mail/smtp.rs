@@ -122,11 +122,13 @@ async fn signing_in() {
         let error = server.mailer(Some(("tenantry", "wrong-horse"))).check().await.unwrap_err();
         assert_eq!(error.kind, MailErrorKind::Refused, "{}", error.chain());
         assert!(error.chain().contains("does not let us sign in: 535"), "{}", error.chain());
+        assert_eq!(error.hint.as_deref(), Some("are `spec.mail.smtp.username` and its password right?"));
         assert!(!format!("{error:?}{}", error.chain()).contains("horse"), "{}", error.chain());
 
         let error = Case::temporary().send(&server.mailer(None)).await.unwrap_err();
         assert_eq!(error.kind, MailErrorKind::Refused, "{}", error.chain());
         assert!(error.chain().contains("takes no mail from our sender: 530"), "{}", error.chain());
+        assert!(error.hint.is_some_and(|hint| hint.starts_with("it wants us to sign in")));
     }
     let server = Server::start(&[]);
     let error = server.mailer(Some(("tenantry", "correct-horse"))).check().await.unwrap_err();
