@@ -97,14 +97,14 @@ pub enum IssueError {
 }
 
 impl IssueError {
-    /// The failure with every cause, on one line.
+    /// The failure with every cause, and what to do about it where that is known, on one line.
     pub fn chain(&self) -> String {
-        let cause: &dyn std::error::Error = match self {
-            Self::Mail(error) => &**error,
-            Self::Source(_) | Self::Weak(_) | Self::Hash(_) | Self::Directory(_) | Self::Interrupted | Self::Failed => self,
-        };
-        let mut text = cause.to_string();
-        let mut source = cause.source();
+        if let Self::Mail(error) = self {
+            let hint = error.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+            return format!("{}{hint}", error.chain());
+        }
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
             text = format!("{text}: {cause}");
             source = cause.source();

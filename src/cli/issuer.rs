@@ -27,7 +27,7 @@ fn post(project: &Project, base: &Path, vault: &Vault) -> Arc<dyn Post> {
     });
     let password = match source.map(|source| vault.read(source)).transpose() {
         Ok(password) => password,
-        Err(error) => return Arc::new(Closed::because("the password of the mail server", &error)),
+        Err(error) => return Arc::new(Closed::without_password(&error)),
     };
     match Mailer::open(project.mail.as_ref(), base, password) {
         Ok(mailer) => Arc::new(mailer),

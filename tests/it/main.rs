@@ -10,6 +10,7 @@ mod crds;
 mod examples;
 mod hostile;
 mod load;
+mod mail;
 mod memory;
 mod post;
 mod project;
