@@ -1,8 +1,7 @@
-//! TLS. Which authorities are trusted is read from the environment, so each case is a process of its own: this binary,
-//! started again with one test in it.
+//! TLS. Which authorities are trusted is read from the environment, so each case is a process of its own: `tenantry apply`.
 
 use std::{
-    env,
+    fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::Path,
@@ -10,72 +9,72 @@ use std::{
     thread,
 };
 
-use tenantry::{mail::MailError, manifest::Tls};
+use super::server::Server;
 
-use super::{
-    Case,
-    server::{Server, mailer},
-};
-
-const TASK: &str = "TENANTRY_TEST_MAIL";
-
-#[test]
-#[ignore = "the other tests of this file run it, with a task in the environment"]
-fn in_another_process() {
-    let Ok(task) = env::var(TASK) else { return };
-    let words: Vec<&str> = task.split(' ').collect();
-    let [host, port, tls, account @ ..] = words.as_slice() else { panic!("{task}") };
-    let tls = if *tls == "implicit" { Tls::Required } else { Tls::StartTls };
-    let account = if let [username, password] = account { Some((*username, *password)) } else { None };
-    // No provider of cryptography is installed here: whoever sends mail need not.
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mailer = mailer(host, port.parse().unwrap(), tls, account);
-        let say = |done: Result<(), MailError>| match done {
-            Ok(()) => "ok".to_owned(),
-            Err(error) => format!("{:?}: {} ({})", error.kind, error.chain(), error.hint.unwrap_or_default()),
-        };
-        println!("\nRESULT {}", say(mailer.check().await));
-        println!("\nRESULT {}", say(Case::invite().send(&mailer).await));
-    });
-}
-
-/// What checking and sending come to in a process that trusts one authority.
-fn elsewhere(authority: &Path, task: &str) -> [String; 2] {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "mail::tls::in_another_process", "--ignored", "--nocapture"])
-        .env(TASK, task)
-        .env("SSL_CERT_FILE", authority)
-        .env_remove("SSL_CERT_DIR")
+/// What an apply that invites somebody comes to where one authority is trusted: `ok`, or why the credential is still owed.
+fn elsewhere(authority: &Path, port: u16, tls: &str, signs_in: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let account = if signs_in { "username: tenantry, password: { env: SMTP_PASSWORD }, " } else { "" };
+    let project = format!(
+        "apiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: {{ name: acme }}\nspec:\n  mail:\n    \
+         from: Tenantry <no-reply@acme.example>\n    smtp: {{ host: localhost, port: {port}, {account}tls: {tls} }}\n"
+    );
+    fs::write(folder.path().join("tenantry.yaml"), project).unwrap();
+    fs::create_dir(folder.path().join("tenants")).unwrap();
+    fs::write(folder.path().join("tenants/all.yaml"), DOCUMENTS).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args(["apply", "tenants", "--yes", "-o", "json"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs([("SSL_CERT_FILE", authority.as_os_str()), ("SMTP_PASSWORD", "hunter22".as_ref())])
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let results: Vec<String> = text.lines().filter_map(|line| line.strip_prefix("RESULT ")).map(str::to_owned).collect();
-    results.try_into().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let results = json["results"].as_array().unwrap();
+    let mara = results.iter().find(|result| result["key"] == "user/default/mara").unwrap();
+    let error = mara["error"].as_str().unwrap_or("ok").to_owned();
+    assert_eq!(output.status.code(), Some(if error == "ok" { 0 } else { 6 }), "{error}");
+    error
 }
 
-fn refused(results: &[String; 2], words: &str) {
-    for result in results {
-        assert!(result.starts_with("Refused: ") && result.contains(words), "{result}");
-    }
+const DOCUMENTS: &str = "\
+apiVersion: tenantry.dev/v1alpha1
+kind: Company
+metadata: { name: north }
+spec: {}
+---
+apiVersion: tenantry.dev/v1alpha1
+kind: User
+metadata: { name: mara }
+spec: { email: mara@nordlicht.example, company: north, role: owner, credential: { method: Invite } }
+";
+
+fn refused(result: &str, words: &str) {
+    assert!(result.contains("is still owed") && result.contains(words), "{result}");
 }
 
 /// Nothing but a greeting may have been said.
 fn nothing_given_away(server: &Server) {
     let wire = server.wire();
-    for word in ["AUTH", "MAIL FROM", "token=", "hunter22", "mara", "dGVuYW50cnk", "AHRlbmFudHJ5"] {
+    for word in ["AUTH", "MAIL FROM", "set-password", "hunter22", "mara", "dGVuYW50cnk", "AHRlbmFudHJ5"] {
         assert!(!wire.contains(word), "{word} in {wire}");
     }
     assert_eq!(server.count("letters"), 0);
+}
+
+/// How the project says it.
+fn setting(tls: &str) -> &'static str {
+    if tls == "implicit" { "Required" } else { "StartTls" }
 }
 
 #[test]
 fn letters_go_by_tls_of_both_kinds() {
     for tls in ["implicit", "starttls"] {
         let server = Server::start(&["--tls", tls, "--user=tenantry:hunter22"]);
-        let results = elsewhere(&server.path("ca.pem"), &format!("localhost {} {tls} tenantry hunter22", server.port));
-        assert_eq!(results, ["ok", "ok"], "{tls}");
+        assert_eq!(elsewhere(&server.path("ca.pem"), server.port, setting(tls), true), "ok", "{tls}");
         assert_eq!(server.envelope(1), "mara@nordlicht.example no-reply@acme.example True");
-        assert!(server.letters()[0].lines().contains(&Case::invite().secret.as_str()));
+        let letters = server.letters();
+        assert!(letters[0].lines().iter().any(|line| line.starts_with("http://127.0.0.1:8080/set-password/")));
     }
 }
 
@@ -84,13 +83,13 @@ fn a_certificate_that_is_not_to_be_believed_is_refused() {
     let other = Server::start(&[]);
     for tls in ["implicit", "starttls"] {
         let server = Server::start(&["--tls", tls, "--user=tenantry:hunter22"]);
-        let task = format!("localhost {} {tls} tenantry hunter22", server.port);
-        refused(&elsewhere(&other.path("ca.pem"), &task), "nobody this machine trusts has signed its certificate");
+        let result = elsewhere(&other.path("ca.pem"), server.port, setting(tls), true);
+        refused(&result, "nobody this machine trusts has signed its certificate");
         nothing_given_away(&server);
 
         let server = Server::start(&["--tls", tls, "--user=tenantry:hunter22", "--name=mail.other.example"]);
-        let task = format!("localhost {} {tls} tenantry hunter22", server.port);
-        refused(&elsewhere(&server.path("ca.pem"), &task), "its certificate is for another name");
+        let result = elsewhere(&server.path("ca.pem"), server.port, setting(tls), true);
+        refused(&result, "its certificate is for another name");
         nothing_given_away(&server);
     }
 }
@@ -99,11 +98,9 @@ fn a_certificate_that_is_not_to_be_believed_is_refused() {
 fn a_server_without_tls_gets_no_letter_and_no_password() {
     let server = Server::start(&["--user=tenantry:hunter22"]);
     let authority = server.path("ca.pem");
-    let results = elsewhere(&authority, &format!("localhost {} starttls tenantry hunter22", server.port));
-    refused(&results, "does not offer STARTTLS");
+    refused(&elsewhere(&authority, server.port, "StartTls", true), "does not offer STARTTLS");
     nothing_given_away(&server);
-    let results = elsewhere(&authority, &format!("localhost {} implicit tenantry hunter22", server.port));
-    refused(&results, "it does not speak TLS here");
+    refused(&elsewhere(&authority, server.port, "Required", true), "it does not speak TLS here");
     nothing_given_away(&server);
 }
 
@@ -128,6 +125,5 @@ fn nothing_said_before_tls_counts_under_it() {
             while lines.read_line(&mut line).is_ok_and(|read| read > 0) {}
         }
     });
-    let results = elsewhere(&trusted.path("ca.pem"), &format!("localhost {port} starttls"));
-    refused(&results, "no private connection");
+    refused(&elsewhere(&trusted.path("ca.pem"), port, "StartTls", false), "no private connection");
 }
