@@ -25,7 +25,9 @@ pub use load::{Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, S
 pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
-pub use project::{Budget, DirectorySpec, LedgerSpec, Mail, Passwords, Percent, Project, ProjectSpec, Region, Tls, Transport};
+pub use project::{
+    Budget, DEFAULT_BASE_URL, DirectorySpec, LedgerSpec, Mail, Passwords, Percent, Project, ProjectSpec, Region, Tls, Transport,
+};
 pub use role::{Home, Requirement, Role, RoleSpec};
 pub use schema::{crds, schemas};
 pub use sources::Sources;
