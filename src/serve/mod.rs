@@ -189,6 +189,3 @@ impl<T: DeserializeOwned + Send> FromRequest<Arc<Site>> for Sent<T> {
         Err(site.pages.message(message))
     }
 }
-
-#[cfg(test)]
-mod tests;

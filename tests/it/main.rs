@@ -12,5 +12,6 @@ mod load;
 mod memory;
 mod project;
 mod properties;
+mod serve;
 mod sqlite;
 mod write;
