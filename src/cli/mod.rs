@@ -103,8 +103,9 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
 fn log(command: &Command, console: Console) -> Result<(), Failure> {
     let filter = Config::log();
     let default = if matches!(command, Command::Serve(_)) { "info" } else { "off" };
-    telemetry::start(filter.as_deref().unwrap_or(default), console.colours_notes())
-        .map_err(|error| Failure::invalid("`TENANTRY_LOG` cannot be understood").because(&error).hint("for example `tenantry=debug`"))
+    telemetry::start(filter.as_deref().unwrap_or(default), console.colours_notes()).map_err(|error| {
+        Failure::invalid("`TENANTRY_LOG` cannot be understood").because(&error).hint("for example `tenantry=debug`")
+    })
 }
 
 /// A failure, as JSON on standard output where JSON is asked for there, and for people in any case.

@@ -67,7 +67,16 @@ mod tests {
             let url = BaseUrl::parse(text).unwrap();
             assert_eq!((url.origin(), url.path()), (origin, path), "{text}");
         }
-        for bad in ["acme.example", "ftp://a", "https://a/?x", "https://a/#x", "https://a/{b}", "https://a//b", "https://a/../b", "https://u:p@a"] {
+        for bad in [
+            "acme.example",
+            "ftp://a",
+            "https://a/?x",
+            "https://a/#x",
+            "https://a/{b}",
+            "https://a//b",
+            "https://a/../b",
+            "https://u:p@a",
+        ] {
             assert!(BaseUrl::parse(bad).is_err(), "{bad}");
         }
     }

@@ -22,9 +22,8 @@ impl Headers {
     /// they are mounted.
     pub(super) fn new(https: bool, style: &str) -> Self {
         let hash = STANDARD.encode(Sha256::digest(style.as_bytes()));
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-        );
+        let policy =
+            format!("default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
         let fixed = |name, value| (name, HeaderValue::from_static(value));
         let mut all = vec![
             (header::CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).expect("a policy is ASCII")),
@@ -87,8 +86,7 @@ impl Origins {
         let all = |name: HeaderName, fits: &dyn Fn(&str) -> bool| {
             headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(fits))
         };
-        all(HeaderName::from_static("sec-fetch-site"), &|site| matches!(site, "same-origin" | "none"))
-            && all(header::ORIGIN, &ours)
+        all(HeaderName::from_static("sec-fetch-site"), &|site| matches!(site, "same-origin" | "none")) && all(header::ORIGIN, &ours)
     }
 }
 

@@ -51,7 +51,11 @@ async fn a_second_request_to_stop_ends_at_once() {
     let world = World::new().await;
     let mut server = world.serve();
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(b"POST /password HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n").unwrap();
+    stream
+        .write_all(
+            b"POST /password HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n",
+        )
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     terminate(&server.child);
     tokio::time::sleep(Duration::from_millis(300)).await;
