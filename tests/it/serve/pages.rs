@@ -1,6 +1,11 @@
 //! What the pages answer.
 
-use std::{io::Write, net::TcpStream, sync::Arc, time::Instant};
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -289,6 +294,9 @@ async fn half_a_request_blocks_nobody_and_is_ended() {
         "POST /password HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuser";
     let mut slow = TcpStream::connect(server.address()).unwrap();
     slow.write_all(body.as_bytes()).unwrap();
+    for stream in half.iter().chain([&slow]) {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    }
     assert_eq!(server.get("/healthz").await.status, 200);
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 
