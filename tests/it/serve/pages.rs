@@ -349,28 +349,28 @@ async fn why_a_sign_in_fails_is_not_said() {
     let server = world.serve();
     let cases =
         [("right", "a wrong One"), ("nobody", GOOD), ("expired", GOOD), ("disabled", GOOD), ("invited", GOOD), ("no name!", GOOD)];
-    let mut answers = Vec::new();
+    let mut times = [f64::MAX; 6];
     let mut constant = None;
-    for (username, current) in cases {
-        let mut best = f64::MAX;
-        for _ in 0..5 {
+    // In turns, and the best of nine: whatever else this machine does meanwhile, it does to all of them.
+    for _ in 0..9 {
+        for (time, (username, current)) in times.iter_mut().zip(cases) {
             let start = Instant::now();
             let mut answer = server.change(username, current, "a new One").await;
-            best = best.min(start.elapsed().as_secs_f64() * 1e3);
+            *time = time.min(start.elapsed().as_secs_f64() * 1e3);
             answer.body = answer.body.replace(&format!("value=\"{username}\""), "value=\"\"");
             answer.headers.retain(|(name, _)| name != "content-length");
             assert_eq!(answer.status, 403, "{username}");
             assert_eq!(*constant.get_or_insert_with(|| answer.clone()), answer, "{username}");
         }
-        answers.push((username, best));
+    }
+    for (username, current) in cases {
         let (code, out, err) = world.verify(username, current.as_bytes());
         assert_eq!((code, out.as_str()), (4, ""), "{username}");
         assert_eq!(err, world.verify("nobody", b"x").2);
     }
     // Each takes the time of one hash: tens of milliseconds with little in between.
-    let all = || answers.iter().map(|(_, ms)| *ms);
-    let (least, most) = (all().fold(f64::MAX, f64::min), all().fold(0.0, f64::max));
-    assert!(least > 5.0 && most < least * 3.0, "{answers:?}");
+    let (least, most) = (times.into_iter().fold(f64::MAX, f64::min), times.into_iter().fold(0.0, f64::max));
+    assert!(least > 5.0 && most < least * 3.0, "{cases:?}: {times:?} ms");
 }
 
 #[tokio::test]
