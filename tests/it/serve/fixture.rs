@@ -115,6 +115,7 @@ pub(super) struct Server {
     pub(super) child: Child,
     /// `http://127.0.0.1:PORT`.
     pub(super) url: String,
+    pub(super) client: Client,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -145,7 +146,7 @@ impl Server {
             rest.push_str(&log.lock().unwrap());
             panic!("it does not listen: {rest}");
         };
-        Self { url: url.to_owned(), child, log, reader: Some(reader) }
+        Self { url: url.to_owned(), child, client: client(), log, reader: Some(reader) }
     }
 
     pub(super) fn address(&self) -> &str {
@@ -163,11 +164,11 @@ impl Server {
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        Answer::of(client().get(format!("{}{path}", self.url)).send().await.unwrap()).await
+        Answer::of(self.client.get(format!("{}{path}", self.url)).send().await.unwrap()).await
     }
 
     pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        Answer::of(client().post(format!("{}{path}", self.url)).form(fields).send().await.unwrap()).await
+        Answer::of(self.client.post(format!("{}{path}", self.url)).form(fields).send().await.unwrap()).await
     }
 
     /// Sets a password with a link.

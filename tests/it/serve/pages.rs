@@ -32,7 +32,7 @@ async fn a_link_is_used_once_and_looking_at_it_uses_nothing_up() {
     for _ in 0..100 {
         assert_eq!(server.get(&link).await, form);
     }
-    let head = client().head(format!("{}{link}", server.url)).send().await.unwrap();
+    let head = server.client.head(format!("{}{link}", server.url)).send().await.unwrap();
     assert_eq!(head.status(), 200);
     for other in [UNKNOWN, "/set-password/x", "/set-password/%ff", "/set-password/%7B%7B%207*7%20%7D%7D"] {
         assert_eq!(server.get(other).await, form, "{other}: the form tells nothing");
@@ -182,7 +182,7 @@ async fn every_answer_has_the_strict_headers() {
     }
     let allow = server.post("/healthz", &[]).await;
     assert_eq!(allow.header("allow"), Some("GET,HEAD"));
-    let put = client().put(format!("{}{UNKNOWN}", server.url)).send().await.unwrap();
+    let put = server.client.put(format!("{}{UNKNOWN}", server.url)).send().await.unwrap();
     assert_eq!(Answer::of(put).await.status, 405);
 }
 
@@ -192,7 +192,8 @@ async fn nothing_is_made_of_what_a_request_says_of_the_host() {
     let server = world.serve();
     for path in ["/", "/password", UNKNOWN, "/nowhere"] {
         let plain = server.get(path).await;
-        let request = client()
+        let request = server
+            .client
             .get(format!("{}{path}", server.url))
             .header("host", "evil.example")
             .header("x-forwarded-host", "evil.example")
@@ -213,7 +214,7 @@ async fn forms_of_other_sites_are_refused() {
     world.project("https://accounts.acme.example/people");
     let server = world.serve();
     let post = async |headers: &[(&str, &str)]| {
-        let mut request = client().post(format!("{}{link}", server.url)).form(&[("password", GOOD), ("again", GOOD)]);
+        let mut request = server.client.post(format!("{}{link}", server.url)).form(&[("password", GOOD), ("again", GOOD)]);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -258,7 +259,7 @@ async fn too_much_and_too_often_is_refused() {
     let world = World::new().await;
     let server = world.serve();
     assert_eq!(server.set(UNKNOWN, &"x".repeat(9 * 1024)).await.status, 413);
-    let json = client().post(format!("{}{UNKNOWN}", server.url)).header("content-type", "application/json").body("{}");
+    let json = server.client.post(format!("{}{UNKNOWN}", server.url)).header("content-type", "application/json").body("{}");
     assert_eq!(Answer::of(json.send().await.unwrap()).await.status, 400);
     let huge = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20 * 1024));
     assert!(server.raw(&huge).starts_with("HTTP/1.1 431 "));
@@ -463,8 +464,9 @@ async fn a_directory_that_fails_and_a_defect_have_pages_too() {
         Settings { accounts: Arc::new(Broken), passwords: Passwords::default(), base_url, listen, hasher: Hasher::default() };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(serve::serve(listener, serve::router(settings), async { drop(stopped.await) }));
+    let client = client();
     let post = async |path: &str, fields: &[(&str, &str)]| {
-        Answer::of(client().post(format!("http://{listen}{path}")).form(fields).send().await.unwrap()).await
+        Answer::of(client.post(format!("http://{listen}{path}")).form(fields).send().await.unwrap()).await
     };
     let fields = |username| [("username", username), ("current", "x"), ("password", GOOD), ("again", GOOD)];
     for (status, answer) in [
