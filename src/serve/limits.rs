@@ -39,7 +39,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 
 impl Peer {
     /// Whoever has an IPv6 address has a network of 2⁶⁴ of them.
-    fn network(self) -> IpAddr {
+    pub(super) fn network(self) -> IpAddr {
         match self.0.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             v4 @ IpAddr::V4(_) => v4,

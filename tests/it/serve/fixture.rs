@@ -203,7 +203,7 @@ impl Drop for Server {
 /// A client that keeps no cookies and follows nothing.
 pub(super) fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().redirect(Policy::none()).no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+    Client::builder().redirect(Policy::none()).no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
 }
 
 /// An answer, without the time.

@@ -1,4 +1,4 @@
-//! A browser, driven by the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>) as far as these tests need it.
+//! A browser, driven by the `WebDriver` protocol (<https://www.w3.org/TR/webdriver2/>) as far as these tests need it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -22,7 +22,7 @@ pub(super) struct Browser {
     port: u16,
     session: String,
     http: Client,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// Something on the page.
@@ -44,10 +44,9 @@ impl Browser {
             lines.by_ref().find_map(|line| line.ok()?.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
         // It may go on writing.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut browser =
-            Self { driver, port: port.expect("it says its port"), session: String::new(), http: client(), _profile: profile };
+        let mut browser = Self { driver, port: port.expect("it says its port"), session: String::new(), http: client(), profile };
         let mut args = vec!["--headless=new".into(), "--disable-gpu".into(), "--disable-dev-shm-usage".into()];
-        args.push(format!("--user-data-dir={}", browser._profile.path().join("profile").display()));
+        args.push(format!("--user-data-dir={}", browser.profile.path().join("profile").display()));
         args.extend(["--no-first-run", "--disable-background-networking", "--disable-component-update"].map(String::from));
         if rustix::process::geteuid().is_root() {
             // Its sandbox does not work for root.
@@ -96,18 +95,18 @@ impl Browser {
             assert!(start.elapsed() < Duration::from_secs(20), "`{title}` does not come; there is `{found}`");
             tokio::time::sleep(Duration::from_millis(20)).await;
             let ready = "return document.readyState === 'complete' ? document.title : ''";
-            found = text(self.script(ready).await);
+            found = text(&self.script(ready).await);
         }
     }
 
     pub(super) async fn url(&self) -> String {
-        text(self.get("/url").await)
+        text(&self.get("/url").await)
     }
 
     /// What a CSS selector finds.
     pub(super) async fn all(&self, css: &str) -> Vec<Element> {
         let found = self.post("/elements", json!({ "using": "css selector", "value": css })).await;
-        found.as_array().unwrap().iter().map(|one| Element(text(one[ELEMENT].clone()))).collect()
+        found.as_array().unwrap().iter().map(|one| Element(text(&one[ELEMENT]))).collect()
     }
 
     pub(super) async fn one(&self, css: &str) -> Element {
@@ -120,7 +119,7 @@ impl Browser {
     pub(super) async fn labelled(&self, label: &str) -> Element {
         let mut labels = Vec::new();
         for control in self.all("input, button, a").await {
-            let found = text(self.get(&format!("/element/{}/computedlabel", control.0)).await);
+            let found = text(&self.get(&format!("/element/{}/computedlabel", control.0)).await);
             if found == label {
                 return control;
             }
@@ -138,11 +137,11 @@ impl Browser {
     }
 
     pub(super) async fn text(&self, element: &Element) -> String {
-        text(self.get(&format!("/element/{}/text", element.0)).await)
+        text(&self.get(&format!("/element/{}/text", element.0)).await)
     }
 
     pub(super) async fn role(&self, element: &Element) -> String {
-        text(self.get(&format!("/element/{}/computedrole", element.0)).await)
+        text(&self.get(&format!("/element/{}/computedrole", element.0)).await)
     }
 
     /// Runs a script of the test; the pages themselves have none.
@@ -158,7 +157,7 @@ impl Browser {
     /// The whole page as PNG.
     pub(super) async fn screenshot(&self) -> Vec<u8> {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
-        STANDARD.decode(text(self.get("/screenshot").await)).unwrap()
+        STANDARD.decode(text(&self.get("/screenshot").await)).unwrap()
     }
 
     /// What was logged since the last time: `browser` is the console, `performance` what went over the network.
@@ -172,11 +171,11 @@ impl Browser {
         let entries = self.log("performance").await;
         let messages = entries.iter().map(|entry| serde_json::from_str::<Value>(entry["message"].as_str().unwrap()).unwrap());
         let sent = messages.filter(|it| it["message"]["method"] == "Network.requestWillBeSent");
-        sent.map(|it| text(it["message"]["params"]["request"]["url"].clone())).collect()
+        sent.map(|it| text(&it["message"]["params"]["request"]["url"])).collect()
     }
 }
 
-fn text(value: Value) -> String {
+fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
