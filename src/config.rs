@@ -54,6 +54,11 @@ impl Config {
         Self::decide(&variables, terminals)
     }
 
+    /// What is to be logged, where `TENANTRY_LOG` says so: `info`, `tenantry=debug`, as in `RUST_LOG`.
+    pub fn log() -> Option<String> {
+        env::var("TENANTRY_LOG").ok().filter(|value| !value.is_empty())
+    }
+
     /// `NO_COLOR` (<https://no-color.org>) wins over `CLICOLOR_FORCE` (<https://bixense.com/clicolors>): who asks for
     /// none cannot read them.
     fn decide(variables: &Variables, terminals: Terminals) -> Self {

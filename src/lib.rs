@@ -16,3 +16,5 @@ pub mod observed;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod serve;
+pub mod telemetry;

@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, get, import, people, plan, schema, validate,
+    apply, crds, get, import, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
+    verify_password,
 };
 use crate::{
     model::{Key, Username},
@@ -53,6 +54,10 @@ pub(crate) enum Command {
     Unlock(people::UnlockArgs),
     /// Show what the directory holds.
     Get(get::Args),
+    /// Serve the pages on which people set and change their passwords.
+    Serve(serve::Args),
+    /// Check a username and a password against the embedded directory.
+    VerifyPassword(verify_password::Args),
     /// Print the custom resource definitions for a Kubernetes cluster.
     Crds(crds::Args),
     /// Print a JSON Schema: of the plan's JSON, or of a document for editors.

@@ -31,6 +31,11 @@ impl Console {
         self.config.interactive
     }
 
+    /// Whether what is written to standard error has colours.
+    pub(crate) fn colours_notes(self) -> bool {
+        self.config.colour_err
+    }
+
     /// Data, to standard output. A reader that has gone away (`| head`) is no failure.
     pub(crate) fn data(self, text: &str) -> Result<(), Failure> {
         let mut stream = AutoStream::new(io::stdout().lock(), choice(self.config.colour_out));

@@ -33,6 +33,11 @@ impl Failure {
         Self::new(Exit::Invalid, message)
     }
 
+    /// Credentials or a permission are not what they should be.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, message)
+    }
+
     /// Anything else.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)

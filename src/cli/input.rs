@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     desired::{Desired, desired},
-    directory::Directory,
+    directory::{Accounts, Directory},
     drivers,
     manifest::{self, Diagnostic, Extent, Input, Limits, LoadedProject, Problem, Project, Sources},
     model::visible,
@@ -50,6 +50,12 @@ impl Home {
     /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
     pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
         let opened = drivers::open(&self.project.directory, &self.base);
+        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    }
+
+    /// The accounts of the directory, where that does not check passwords itself. Nothing is read yet.
+    pub(crate) fn accounts(&self) -> Result<Arc<dyn Accounts>, Failure> {
+        let opened = drivers::accounts(&self.project.directory, &self.base);
         opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 }

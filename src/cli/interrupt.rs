@@ -6,6 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::Notify;
+
 use super::{console::Console, exit::Exit};
 use crate::directory::Stop;
 
@@ -14,6 +16,7 @@ use crate::directory::Stop;
 pub(crate) struct Interrupt {
     stop: Stop,
     writing: Arc<AtomicBool>,
+    stopped: Arc<Notify>,
 }
 
 impl Interrupt {
@@ -25,6 +28,7 @@ impl Interrupt {
             signal().await;
             if heard.writing.load(Ordering::SeqCst) {
                 heard.stop.request();
+                heard.stopped.notify_one();
                 console.note("\nStopping after what is under way. Once more ends at once.\n");
                 signal().await;
             }
@@ -37,6 +41,13 @@ impl Interrupt {
     /// From now on something may be half done.
     pub(crate) fn writing(&self) {
         self.writing.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until somebody asks to stop, for one who waits. Like [`Interrupt::writing`], it has the first request stop
+    /// nothing at once.
+    pub(crate) async fn stopped(&self) {
+        self.writing();
+        self.stopped.notified().await;
     }
 
     /// What the executor looks at between two objects.

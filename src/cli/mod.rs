@@ -19,10 +19,12 @@ mod plan;
 mod publish;
 mod render;
 mod schema;
+mod serve;
 mod session;
 mod summary;
 mod validate;
 mod values;
+mod verify_password;
 
 use std::{
     ffi::OsString,
@@ -40,7 +42,7 @@ use self::{
     interrupt::Interrupt,
     render::json::{ErrorForm, print},
 };
-use crate::config::Config;
+use crate::{config::Config, telemetry};
 
 /// Runs one command line and says how it ended.
 pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -71,6 +73,7 @@ fn report_panics(console: Console) {
 }
 
 fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
+    log(command, console)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed("cannot start").because(&error))?;
     runtime.block_on(async {
@@ -102,9 +105,20 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             }
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,
+            Command::Serve(args) => serve::run(args, console, &interrupt).await,
+            Command::VerifyPassword(args) => verify_password::run(args, console).await,
             Command::Crds(args) => crds::run(args, console),
             Command::Schema(args) => schema::run(args, console),
         }
+    })
+}
+
+/// A server says what it does; a command that ends says it by itself.
+fn log(command: &Command, console: Console) -> Result<(), Failure> {
+    let filter = Config::log();
+    let default = if matches!(command, Command::Serve(_)) { "info" } else { "off" };
+    telemetry::start(filter.as_deref().unwrap_or(default), console.colours_notes()).map_err(|error| {
+        Failure::invalid("`TENANTRY_LOG` cannot be understood").because(&error).hint("for example `tenantry=debug`")
     })
 }
 

@@ -8,7 +8,7 @@ pub mod sqlite;
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    directory::{Directory, DirectoryError, ErrorKind},
+    directory::{Accounts, Directory, DirectoryError, ErrorKind},
     manifest::DirectorySpec,
 };
 
@@ -22,5 +22,16 @@ pub fn open(spec: &DirectorySpec, base: &Path) -> Result<Arc<dyn Directory>, Dir
         DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
         DirectorySpec::Other(kind) => Err(DirectoryError::new(format!("open the directory `{kind}`"), ErrorKind::Rejected)
             .because("this release drives the embedded directory (`sqlite`) only")),
+    }
+}
+
+/// Opens the accounts of a directory that does not check passwords itself: the embedded one. No I/O, like [`open`].
+pub fn accounts(spec: &DirectorySpec, base: &Path) -> Result<Arc<dyn Accounts>, DirectoryError> {
+    match spec {
+        DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+        DirectorySpec::Other(kind) => {
+            let operation = format!("check passwords of the directory `{kind}`");
+            Err(DirectoryError::new(operation, ErrorKind::Rejected).because("this directory checks passwords itself"))
+        }
     }
 }

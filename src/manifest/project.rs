@@ -19,7 +19,7 @@ use crate::model::{Deletion, Key, Name, SecretSource, Username};
 
 pub use wire::*;
 
-/// Where set-password links point to without `links.baseUrl`: the page that `tenantry serve` offers unless it is told
+/// Where the set-password page is as long as the project does not say: where `tenantry serve` listens when it is not told
 /// otherwise.
 pub const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8080";
 
@@ -50,7 +50,7 @@ pub struct Project {
     pub passwords: Passwords,
     /// How mail goes out; none means `./outbox/`.
     pub mail: Option<Mail>,
-    /// Where the set-password page is.
+    /// Where the set-password page is; none means [`DEFAULT_BASE_URL`].
     pub base_url: Option<SmolStr>,
     /// Where the history is kept, for directories without a place for it.
     pub ledger: Option<LedgerSpec>,

@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "k8s",
     "serve",
     "config",
+    "telemetry",
     "cli",
 ];
 

@@ -12,8 +12,8 @@
 //! [exit 0]
 //! ```
 //!
-//! `{digest}` is the last digest that was printed; `$ cat FILE` prints a file; `NAME=VALUE` before the command sets a
-//! variable. Digests, times, ids and the folder's path are redacted. `UPDATE=1 cargo test` writes what was printed.
+//! `{digest}` is the last digest that was printed; `$ cat FILE` prints a file, `$ mails FOLDER` who got which letter;
+//! `NAME=VALUE` before the command sets a variable. Digests, times, ids and the folder's path are redacted. `UPDATE=1 cargo test` writes what was printed.
 
 mod script;
 
@@ -78,6 +78,7 @@ goldens! {
     last_holder,
     moved_from,
     parts,
+    people,
     project,
     removal,
     rename_move_disable,

@@ -15,5 +15,6 @@ mod memory;
 mod post;
 mod project;
 mod properties;
+mod serve;
 mod sqlite;
 mod write;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -56,6 +56,7 @@ fn execute(line: &str, folder: &Path, digest: &mut String) -> String {
     }
     let (stdout, stderr, code) = match words.next() {
         Some("cat") => (fs::read_to_string(folder.join(words.next().unwrap())).unwrap(), String::new(), 0),
+        Some("mails") => (mails(&folder.join(words.next().unwrap())), String::new(), 0),
         Some("tenantry") => binary(&words.collect::<Vec<_>>(), &variables, &input, folder),
         other => panic!("`{other:?}` is not a command of a script"),
     };
@@ -65,6 +66,18 @@ fn execute(line: &str, folder: &Path, digest: &mut String) -> String {
     let errors: String = stderr.lines().map(|line| format!("2| {line}\n").replace("2| \n", "2|\n")).collect();
     let stdout = if stdout.is_empty() || stdout.ends_with('\n') { stdout } else { format!("{stdout}\n") };
     redact(&format!("{stdout}{errors}[exit {code}]\n"), folder)
+}
+
+/// Who got a letter, and what about, in order of time.
+fn mails(folder: &Path) -> String {
+    let mut letters: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    letters.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    let header = |text: &str, name: &str| text.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned)).unwrap();
+    let letter = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        format!("{}: {}\n", header(&text, "To: "), header(&text, "Subject: "))
+    };
+    letters.iter().map(letter).collect()
 }
 
 fn binary(args: &[&str], variables: &[(&str, &str)], input: &[u8], folder: &Path) -> (String, String, i32) {
