@@ -67,7 +67,7 @@ fn header(planned: &Planned) -> String {
             let _ = writeln!(out, "Loosened   {}", visible(line));
         }
     }
-    let issued = plan.changes().filter(|change| change.issues().is_some()).count() as u64;
+    let issued = issued(plan);
     if issued > 0 {
         let _ = writeln!(out, "To issue   {}, {} by mail", counted(issued, "credential", "credentials"), count(plan.mails()));
     }
@@ -98,6 +98,11 @@ fn actor(acting: &Acting) -> String {
         Acting::Unknown(username) => format!("{username} (unknown here)"),
         Acting::Barred(username, why) => format!("{username} ({})", why.as_str()),
     }
+}
+
+/// Credentials that are given out.
+fn issued(plan: &Plan) -> u64 {
+    plan.changes().filter(|change| change.issues().is_some()).count() as u64
 }
 
 struct Row {
@@ -202,6 +207,10 @@ fn sum(planned: &Planned) -> String {
         if number > 0 {
             parts.push(format!("{} to {word}", count(number)));
         }
+    }
+    let issued = issued(&planned.plan);
+    if issued > 0 {
+        parts.push(format!("{} to issue", counted(issued, "credential", "credentials")));
     }
     let losses = planned.plan.losses();
     let losses = if losses > 0 { format!(" ({})", counted(losses, "loss", "losses")) } else { String::new() };

@@ -10,6 +10,8 @@ use crate::{
     report::{Done, Outcome, Report, ResultKind, Skipped},
 };
 
+/// Failures of one message that are shown one by one: a mail server that is away fails a thousand times alike.
+const ALIKE: usize = 5;
 /// Rows of what was skipped before the table is cut.
 const ROWS: usize = 50;
 
@@ -18,12 +20,17 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
     let mut out = String::new();
     let width = report.results.iter().filter(|it| it.result != ResultKind::Applied).map(|it| it.key.to_string().len()).max();
     let mut skipped = 0;
+    let mut alike: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in &report.results {
         let Outcome { key: _, verb: _, source: _, result } = outcome;
         match result {
             ResultKind::Applied => {}
             ResultKind::Failed { message, retry_helps, refused: _, interrupted: _ } => {
-                failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0));
+                let before = alike.entry(message).or_default();
+                *before += 1;
+                if *before <= ALIKE {
+                    failed(&mut out, outcome, message, *retry_helps, width.unwrap_or(0));
+                }
             }
             ResultKind::Skipped(why) => {
                 skipped += 1;
@@ -32,6 +39,10 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
                 }
             }
         }
+    }
+    for (message, number) in alike.into_iter().filter(|(_, number)| *number > ALIKE) {
+        let more = format!("… and {} more failed in the same way: {}", count((number - ALIKE) as u64), visible(message));
+        let _ = writeln!(out, "{}", paint(DIM, more));
     }
     if skipped > ROWS {
         let _ =
