@@ -9,9 +9,11 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{self, Salt},
 };
+use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
 use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::model::PasswordHash;
 
@@ -80,7 +82,7 @@ impl Hasher {
             SysRng.try_fill_bytes(&mut salt)?;
             let params = Params::new(MEMORY, PASSES, 1, Some(Params::DEFAULT_OUTPUT_LEN)).map_err(|_| HashError::Failed)?;
             let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
-            compute(&params, password.expose_secret().as_bytes(), &salt, &mut out, memory)?;
+            compute(&params, prepared(&password).as_bytes(), &salt, &mut out, memory)?;
             let phc = phc::PasswordHash {
                 algorithm: Algorithm::Argon2id.ident(),
                 version: Some(Version::V0x13.into()),
@@ -100,10 +102,15 @@ impl Hasher {
         let verified = self.on_a_core(move |memory| {
             let params = Params::try_from(&phc).map_err(|_| HashError::Failed)?;
             let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Err(HashError::Short) };
-            let mut out = vec![0; expected.len()];
-            compute(&params, password.expose_secret().as_bytes(), salt, &mut out, memory)?;
-            // `Output` compares in constant time.
-            Ok(phc::Output::new(&out).map_err(|_| HashError::Failed)? == *expected)
+            let mut fits = |password: &str| {
+                let mut out = vec![0; expected.len()];
+                compute(&params, password.as_bytes(), salt, &mut out, memory)?;
+                // `Output` compares in constant time.
+                Ok::<_, HashError>(phc::Output::new(&out).map_err(|_| HashError::Failed)? == *expected)
+            };
+            let (raw, prepared) = (password.expose_secret(), prepared(&password));
+            // An imported hash may have been made of a password as it was typed.
+            Ok(fits(&prepared)? || *prepared != raw && fits(raw)?)
         });
         verified.await.unwrap_or(false)
     }
@@ -128,6 +135,13 @@ impl Hasher {
         });
         done.await.map_err(|_| HashError::Failed)?
     }
+}
+
+/// A password in the one form in which it is hashed (RFC 8265, `OpaqueString`): the same letters typed on another keyboard are
+/// the same password. One that the profile does not allow is taken as it is.
+fn prepared(password: &SecretString) -> Zeroizing<String> {
+    let raw = password.expose_secret();
+    Zeroizing::new(OpaqueString::enforce(raw).map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned))
 }
 
 fn compute(params: &Params, password: &[u8], salt: &[u8], out: &mut [u8], memory: &mut Vec<Block>) -> Result<(), HashError> {
@@ -178,6 +192,15 @@ mod tests {
         let again = hasher.hash(secret("correct horse")).await.unwrap();
         assert_ne!(hash.expose(), again.expose(), "each has a salt of its own");
         assert_eq!(hasher.memory.lock().unwrap().len(), 1, "memory is used again");
+    }
+
+    #[tokio::test]
+    async fn the_same_letters_are_the_same_password_however_they_were_typed() {
+        let hasher = Hasher::default();
+        let hash = hasher.hash(secret("Gr\u{fc}\u{df}e 2026")).await.unwrap();
+        assert!(hasher.verify(&hash, secret("Gru\u{308}\u{df}e 2026")).await, "decomposed");
+        assert!(hasher.verify(&hash, secret("Gr\u{fc}\u{df}e\u{a0}2026")).await, "another space");
+        assert!(!hasher.verify(&hash, secret("gr\u{fc}\u{df}e 2026")).await, "case counts");
     }
 
     #[tokio::test]

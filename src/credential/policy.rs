@@ -41,11 +41,13 @@ pub fn check(password: &str, rules: &Passwords) -> Result<(), Weakness> {
 
 /// How many of the four classes occur: small letters, capital letters, digits, others. Letters without case are others.
 pub(super) fn classes(password: &str) -> usize {
-    let digit = |c: char| c.is_ascii_digit();
-    let tests: [&dyn Fn(char) -> bool; 4] = [&char::is_lowercase, &char::is_uppercase, &digit, &|c: char| {
-        !c.is_lowercase() && !c.is_uppercase() && !c.is_ascii_digit()
-    }];
-    tests.iter().filter(|test| password.chars().any(|c| test(c))).count()
+    let tests: [fn(char) -> bool; 4] = [
+        char::is_lowercase,
+        char::is_uppercase,
+        |c| c.is_ascii_digit(),
+        |c| !c.is_lowercase() && !c.is_uppercase() && !c.is_ascii_digit(),
+    ];
+    tests.into_iter().filter(|test| password.chars().any(test)).count()
 }
 
 #[cfg(test)]

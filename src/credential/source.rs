@@ -81,7 +81,7 @@ impl Vault {
         if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(unreadable(std::io::ErrorKind::InvalidInput.into()));
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
+        let mut bytes = Zeroizing::new(Vec::new());
         file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| SourceError::NoText(format!("`{path}`")))?;
         let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));

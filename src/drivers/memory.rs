@@ -272,7 +272,10 @@ impl Directory for Memory {
         let mut inner = self.lock();
         let mut one = |debt: &Debt| {
             fails(&mut inner.failing_delivered, debt)?;
-            inner.owing(debt, |live| Some(live.credential = CredentialMark::Given(debt.owed.clone())))
+            inner.owing(debt, |live| {
+                live.credential = CredentialMark::Given(debt.owed.clone());
+                Some(())
+            })
         };
         debts.iter().map(&mut one).collect()
     }

@@ -49,7 +49,7 @@ pub(super) fn issue(
     issues: &[Issue],
     run: &Run,
 ) -> Result<Vec<Result<(), DirectoryError>>, DirectoryError> {
-    let owes = "SELECT row FROM objects WHERE id = ?1 AND credential = ?2 AND enabled = 1 AND retired_at IS NULL AND owner = ?3";
+    let find = "SELECT row FROM objects WHERE id = ?1 AND credential = ?2 AND enabled = 1 AND retired_at IS NULL AND owner = ?3";
     let store = "INSERT OR REPLACE INTO secrets (object, password, token, must_change, issued_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut write = || -> rusqlite::Result<Vec<Result<(), DirectoryError>>> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -57,7 +57,7 @@ pub(super) fn issue(
         for Issue { debt, secret, until } in issues {
             let owed = format_smolstr!("owed:{}", debt.owed);
             let values = params![debt.id.0.as_str(), owed.as_str(), run.owner.as_str()];
-            let row: Option<i64> = transaction.prepare_cached(owes)?.query_row(values, |row| row.get(0)).optional()?;
+            let row: Option<i64> = transaction.prepare_cached(find)?.query_row(values, |row| row.get(0)).optional()?;
             let Some(row) = row else {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more, or cannot sign in")));
                 continue;

@@ -344,9 +344,9 @@ async fn owing(org: &mut Org, called: &str) -> Live {
     org.live(&state.key).await
 }
 
-fn soon() -> Option<Timestamp> {
+fn soon() -> Timestamp {
     // Directories need not keep more than microseconds.
-    Some(Timestamp::from_second(Timestamp::now().as_second() + 3600).unwrap())
+    Timestamp::from_second(Timestamp::now().as_second() + 3600).unwrap()
 }
 
 fn kinds(outcomes: Vec<Result<(), DirectoryError>>) -> Vec<Option<ErrorKind>> {
@@ -356,7 +356,7 @@ fn kinds(outcomes: Vec<Result<(), DirectoryError>>) -> Vec<Option<ErrorKind>> {
 pub(crate) async fn gives_out_what_is_owed(mut org: Org) {
     org.populate().await;
     let (anna, bea) = (owing(&mut org, "anna").await, owing(&mut org, "bea").await);
-    let until = soon();
+    let until = Some(soon());
     let issues = [link(&anna, "a", until), password(&bea, "$x", true, None)];
     assert_eq!(kinds(org.directory.issue(&issues, &org.run).await), [None, None]);
     let stored = org.check().await;
@@ -384,18 +384,18 @@ pub(crate) async fn gives_nothing_that_is_not_owed(mut org: Org) {
     let other = Live { credential: CredentialMark::Owed("6".into()), ..anna.clone() };
     let moved = || vec![Some(ErrorKind::Moved)];
     let before = org.observe().await;
-    assert_eq!(kinds(org.directory.issue(&[link(&other, "a", soon())], &org.run).await), moved(), "another request");
+    assert_eq!(kinds(org.directory.issue(&[link(&other, "a", Some(soon()))], &org.run).await), moved(), "another request");
     assert_eq!(kinds(org.directory.delivered(&[debt(&other)], &org.run).await), moved());
     let nobody = Live { id: RemoteId("nobody".into()), ..anna.clone() };
-    assert_eq!(kinds(org.directory.issue(&[link(&nobody, "a", soon())], &org.run).await), moved(), "nobody");
+    assert_eq!(kinds(org.directory.issue(&[link(&nobody, "a", Some(soon()))], &org.run).await), moved(), "nobody");
     let foreign = Run { owner: name("other"), ..org.run.clone() };
-    assert_eq!(kinds(org.directory.issue(&[link(&anna, "a", soon())], &foreign).await), moved(), "another owner");
+    assert_eq!(kinds(org.directory.issue(&[link(&anna, "a", Some(soon()))], &foreign).await), moved(), "another owner");
     assert_eq!(org.observe().await, before);
     let off = org.update(&anna.state.key, |it| it.enabled = false).await;
-    assert_eq!(kinds(org.directory.issue(&[link(&off, "a", soon())], &org.run).await), moved(), "shut off");
+    assert_eq!(kinds(org.directory.issue(&[link(&off, "a", Some(soon()))], &org.run).await), moved(), "shut off");
     // One that cannot be given stops no other.
     org.update(&anna.state.key, |it| it.enabled = true).await;
-    let issues = [link(&other, "a", soon()), link(&anna, "b", soon())];
+    let issues = [link(&other, "a", Some(soon())), link(&anna, "b", Some(soon()))];
     assert_eq!(kinds(org.directory.issue(&issues, &org.run).await), [Some(ErrorKind::Moved), None]);
     org.directory.delivered(&[debt(&anna)], &org.run).await;
     assert_eq!(kinds(org.directory.delivered(&[debt(&anna)], &org.run).await), moved(), "given already");
@@ -409,7 +409,7 @@ pub(crate) async fn an_unused_secret_dies_with_account_and_address(mut org: Org)
     {
         let live = owing(&mut org, called).await;
         let key = live.state.key.clone();
-        org.directory.issue(&[link(&live, called, soon())], &org.run).await;
+        org.directory.issue(&[link(&live, called, Some(soon()))], &org.run).await;
         org.directory.delivered(&[debt(&live)], &org.run).await;
         org.update(&key, |it| with_user(it, |user| user.display_name = Some(tenantry::model::Line::new("T").unwrap()))).await;
         org.update(&key, |it| it.suspended = true).await;
