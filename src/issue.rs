@@ -161,6 +161,9 @@ fn mailed(credential: &Credential) -> bool {
     }
 }
 
+/// Secrets in the making, by the row they are for.
+type Making = JoinSet<(usize, Result<Prepared, IssueError>)>;
+
 struct Batch<'a> {
     directory: &'a dyn Directory,
     dues: &'a [Due],
@@ -176,18 +179,9 @@ impl Batch<'_> {
     /// Makes secrets on all cores while those made before are stored and mailed.
     async fn run(&mut self, told: &(dyn Fn(u64) + Send + Sync)) {
         let mut waiting = 0..self.dues.len();
-        let mut making: JoinSet<(usize, Result<Prepared, IssueError>)> = JoinSet::new();
-        loop {
-            while making.len() < CHUNK + self.issuer.hasher.width() && !self.run.stop.requested() {
-                let Some(row) = waiting.next() else { break };
-                if let Some(error) = self.closed.clone().filter(|_| mailed(&self.dues[row].credential)) {
-                    self.finish(row, Err(IssueError::Mail(error)));
-                    continue;
-                }
-                let (due, issuer) = (self.dues[row].clone(), self.issuer.clone());
-                making.spawn(async move { (row, prepare(row, due, &issuer).await) });
-            }
-            let Some(first) = making.join_next().await else { break };
+        let mut making = Making::new();
+        self.make_more(&mut waiting, &mut making);
+        while let Some(first) = making.join_next().await {
             let mut ready = Vec::new();
             let mut next = Some(first);
             while let Some(made) = next {
@@ -202,10 +196,26 @@ impl Batch<'_> {
             if self.run.stop.requested() {
                 break; // what is made and not stored is as if it had never been
             }
+            // The cores have work while the disk and the mail server have theirs.
+            self.make_more(&mut waiting, &mut making);
             self.deliver(ready).await;
+            self.make_more(&mut waiting, &mut making);
             told(self.done);
         }
         told(self.done);
+    }
+
+    /// Begins to make as many secrets as are worth having in the making.
+    fn make_more(&mut self, waiting: &mut std::ops::Range<usize>, making: &mut Making) {
+        while making.len() < CHUNK + self.issuer.hasher.width() && !self.run.stop.requested() {
+            let Some(row) = waiting.next() else { break };
+            if let Some(error) = self.closed.clone().filter(|_| mailed(&self.dues[row].credential)) {
+                self.finish(row, Err(IssueError::Mail(error)));
+                continue;
+            }
+            let (due, issuer) = (self.dues[row].clone(), self.issuer.clone());
+            making.spawn(async move { (row, prepare(row, due, &issuer).await) });
+        }
     }
 
     /// Stores a chunk, mails it, and marks what went out.

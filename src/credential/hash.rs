@@ -1,6 +1,7 @@
 //! argon2id (RFC 9106), never on an async thread and never on more threads than there are cores.
 
 use std::{
+    collections::VecDeque,
     num::NonZero,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,7 +13,7 @@ use argon2::{
 use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
 use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::model::PasswordHash;
@@ -54,17 +55,51 @@ pub enum HashError {
 }
 
 /// Hashes and checks passwords. A clone shares the bound and the memory.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Hasher {
-    permits: Arc<Semaphore>,
-    /// Memory of hashes before: 19 MiB that need not be asked for and cleared again.
-    memory: Arc<Mutex<Vec<Vec<Block>>>>,
+    queue: Arc<Mutex<Queue>>,
 }
 
-impl Default for Hasher {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { permits: Arc::new(Semaphore::new(cores)), memory: Arc::default() }
+/// What is to be computed, and who computes. A worker takes the next job as soon as it is done with one, without asking
+/// anybody: on a machine that is shared with others a core that was idle for a moment is not soon given back.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    workers: usize,
+    /// Memory of workers before: 19 MiB each that need not be asked for and cleared again.
+    memory: Vec<Vec<Block>>,
+}
+
+type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+
+/// A worker, which leaves the queue when it is dropped, also by a panic.
+struct Worker {
+    queue: Arc<Mutex<Queue>>,
+    memory: Vec<Block>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some(job) = self.next() {
+            job(&mut self.memory);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.workers -= 1;
+        queue.memory.push(memory);
+        // Whoever came between the last look and now finds no worker.
+        if !queue.jobs.is_empty() {
+            Hasher::hire(&self.queue, &mut queue);
+        }
     }
 }
 
@@ -72,6 +107,16 @@ impl Hasher {
     /// How many hashes are computed at once.
     pub fn width(&self) -> usize {
         std::thread::available_parallelism().map_or(1, NonZero::get)
+    }
+
+    /// Begins a worker, if there may be one more.
+    fn hire(queue: &Arc<Mutex<Queue>>, open: &mut Queue) {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        if open.workers < cores {
+            open.workers += 1;
+            let worker = Worker { queue: Arc::clone(queue), memory: open.memory.pop().unwrap_or_default() };
+            tokio::task::spawn_blocking(move || worker.run());
+        }
     }
 
     /// Hashes a password with a salt of its own. Takes tens of milliseconds on a blocking thread, and waits for a free core
@@ -124,15 +169,18 @@ impl Hasher {
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| HashError::Failed)?;
-        let memory = Arc::clone(&self.memory);
-        let done = tokio::task::spawn_blocking(move || {
-            let mut blocks = memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-            let done = work(&mut blocks);
-            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
-            drop(permit);
-            done
+        let (sender, done) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
+            // Nobody waits for one that was given up.
+            if !sender.is_closed() {
+                let _ = sender.send(work(memory));
+            }
         });
+        {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.jobs.push_back(job);
+            Self::hire(&self.queue, &mut queue);
+        }
         done.await.map_err(|_| HashError::Failed)?
     }
 }
@@ -191,7 +239,7 @@ mod tests {
         assert!(!hasher.verify(&hash, secret("correct horsf")).await);
         let again = hasher.hash(secret("correct horse")).await.unwrap();
         assert_ne!(hash.expose(), again.expose(), "each has a salt of its own");
-        assert_eq!(hasher.memory.lock().unwrap().len(), 1, "memory is used again");
+        assert!(hasher.queue.lock().unwrap().memory.len() <= 1, "memory is used again");
     }
 
     #[tokio::test]
@@ -215,7 +263,21 @@ mod tests {
         for one in all {
             one.await.unwrap();
         }
-        assert!(hasher.memory.lock().unwrap().len() <= hasher.width());
+        let queue = hasher.queue.lock().unwrap();
+        assert!(queue.memory.len() + queue.workers <= hasher.width() && queue.jobs.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_or_is_given_up_takes_no_other_with_it() {
+        let hasher = Hasher::default();
+        for _ in 0..2 * hasher.width() {
+            assert!(matches!(hasher.on_a_core::<()>(|_| panic!("on purpose")).await, Err(HashError::Failed)));
+        }
+        let given_up: Vec<_> = (0..20).map(|_| hasher.hash(secret("a password"))).collect();
+        for future in given_up {
+            let _ = tokio::time::timeout(std::time::Duration::ZERO, future).await;
+        }
+        assert!(hasher.hash(secret("a password")).await.is_ok());
     }
 
     #[tokio::test]
