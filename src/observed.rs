@@ -119,7 +119,22 @@ pub struct Settings {
 impl Settings {
     /// Those of a project.
     pub fn of(project: &Project) -> Self {
-        let Project { name, actor, budget, protected, .. } = project;
+        let Project {
+            name,
+            actor,
+            budget,
+            protected,
+            owner: _,
+            directory: _,
+            paths: _,
+            regions: _,
+            deletion: _,
+            retention: _,
+            passwords: _,
+            mail: _,
+            base_url: _,
+            ledger: _,
+        } = project;
         Self { project: name.clone(), actor: actor.clone(), budget: budget.clone(), protected: protected.clone() }
     }
 }

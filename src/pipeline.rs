@@ -134,6 +134,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         }
     }
     let authority = Authority::of(*actor, observed, &roles.last, *now);
+    plan.withhold(&authority);
     let mut refused = plan.check(&project.budget, allow);
     refused.extend(plan.overreach(&authority));
     refused.extend(plan.loosened(&observed.applied, project));

@@ -14,17 +14,22 @@
 //! | anybody | a customer | `manageCompanies` or `manageCustomers`, within reach before and after |
 //! | anybody | a user, whatever of them and for whatever reason | may appoint the role before and the role after; within reach before and after |
 //!
+//! What was asked for before and is only still owed to somebody ([`Reason::Owed`]) is nothing that the one who acts now wants:
+//! where they may not give it, it is held (`Denied`) and the rest of the plan goes on.
+//!
 //! **Reach** is the company of the actor's account and everything below it. What is before is read from the directory, what
 //! is after from the plan: to bring something within reach is to change what is out of reach, which is refused by itself. A
 //! company at the root and a customer on its own are within the reach of nobody but a company's own people.
 
 mod reach;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{
     gates::{Gate, Refusal},
-    types::{Action, Change, Plan},
+    types::{Action, Change, Held, Hold, Plan, Reason},
 };
 use crate::{
     model::{Field, Key, Kind, Name, Namespace, Place, Role, RoleTable, State, Username, visible},
@@ -195,6 +200,22 @@ impl Plan {
                 let rights = judge.rights(actor);
                 self.changes().filter_map(|change| Some(Forbidden { change, why: judge.why(&rights, change)? })).collect()
             }
+        }
+    }
+
+    /// Holds the credentials that are still owed to people whom the actor may not give one: a mail to a manager that did not
+    /// go out must not keep an engineer from everything else.
+    pub fn withhold(&mut self, authority: &Authority<'_>) {
+        let Acting::Actor(Actor { username, role, namespace: _, company: _ }) = &authority.acting else { return };
+        let only_owed = |it: &Forbidden<'_>| it.change.reason == Reason::Owed && it.change.fields().is_empty();
+        let denied = self.forbidden(authority).into_iter().filter(only_owed);
+        let denied: BTreeSet<Key> = denied.map(|it| it.change.key.clone()).collect();
+        for decision in self.decisions.iter_mut().filter(|decision| denied.contains(&decision.key)) {
+            let message =
+                format!("its credential is owed, and `{username}` ({role}) may not give it: somebody who may has to apply");
+            decision.change = None;
+            decision.held = Some(Held { hold: Hold::Denied, message });
+            self.tally.owed += 1;
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Credential, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
-    observed::CredentialMark,
+    observed::{CredentialMark, Live},
 };
 
 impl Board<'_> {
@@ -157,7 +157,8 @@ impl Board<'_> {
             Found::Live(live) => (Some(live.id.clone()), live.version.clone(), live.source.clone()),
             Found::Stranger(stranger, _) => (Some(stranger.id.clone()), stranger.version.clone(), None),
         };
-        let owed = matches!(&draft.found, Found::Live(live) if matches!(live.credential, CredentialMark::Owed(_)));
+        let still = |live: &Live| credential.as_ref().is_some_and(|asked| asked.mark == live.credential);
+        let owed = matches!(&draft.found, Found::Live(live) if still(live));
         let only_owed = owed && draft.reason == Reason::Declared && matches!(draft.after, After::Same);
         let reason = if only_owed { Reason::Owed } else { draft.reason.clone() };
         Some(Change { key: draft.key.clone(), action, credential, reason, before, remote, expect, source, loss })

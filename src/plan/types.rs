@@ -142,6 +142,8 @@ pub enum Hold {
     Blocked(Vec<String>),
     /// Part of the declaration cannot be read, so absence means nothing.
     Incomplete,
+    /// Whoever acts may not.
+    Denied,
 }
 
 impl Hold {
@@ -156,6 +158,7 @@ impl Hold {
             Self::Protected => "Protected",
             Self::Blocked(_) => "Blocked",
             Self::Incomplete => "Incomplete",
+            Self::Denied => "Denied",
         }
     }
 }

@@ -546,3 +546,30 @@ fn a_cycle_in_the_directory_is_within_nobodys_reach() {
     let authority = Authority::of(world.actor.as_ref(), &observed, &roles, world.directory.now());
     assert_eq!(plan.forbidden(&authority).len(), 1);
 }
+
+#[test]
+fn what_is_still_owed_to_a_manager_is_held_and_keeps_an_engineer_from_nothing_else() {
+    let mut world = World::new();
+    let text = edited(ORG, "user ma company=a role=common-manager method=Invite; user oa company=a method=Invite");
+    world.letters.fate(|_, _| Some(tenantry::mail::MailErrorKind::Rejected));
+    world.run(&text);
+    world.letters.fate(|_, _| None);
+    acts(&mut world, "ea");
+    let more = edited(&text, "user oa2 company=a");
+    world.expect(&more, &["held user/default/ma Denied", "credential user/default/oa Owed", "create user/default/oa2 Declared"]);
+    assert_eq!(world.refused(&more), [""; 0]);
+    world.turn(&more);
+    assert_eq!(world.letters.recipients(), ["oa@x.example"]);
+    // To ask for another one is to change the manager.
+    let reset = edited(&more, "user ma company=a role=common-manager method=Invite reset=2");
+    assert_eq!(world.refused(&reset), ["role"]);
+    // Nor is it given by the way of a document that says how.
+    let secret = edited(&more, "user ma company=a role=common-manager method=Secret env=GOOD");
+    world.expect(&secret, &["held user/default/ma Denied"]);
+    acts(&mut world, "boss");
+    world.expect(&more, &["credential user/default/ma Owed"]);
+    world.bring(&more);
+    assert_eq!(world.letters.recipients(), ["oa@x.example", "ma@x.example"]);
+    acts(&mut world, "nobody");
+    assert_eq!(world.refused(&reset), ["role"]);
+}
