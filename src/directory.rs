@@ -217,6 +217,12 @@ pub enum ErrorKind {
     Failed,
 }
 
+/// A failure with every cause, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// A failure of a directory.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.describe())]
@@ -244,13 +250,7 @@ impl DirectoryError {
 
     /// The failure with every cause, on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.describe();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        chain(self)
     }
 
     fn describe(&self) -> String {

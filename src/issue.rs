@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     credential::{self, ExposeSecret, HashError, Hasher, SecretString, SourceError, Vault, Weakness},
-    directory::{Debt, Directory, DirectoryError, Issue, NewSecret, Run},
+    directory::{self, Debt, Directory, DirectoryError, Issue, NewSecret, Run},
     mail::{Letter, MailError, MailErrorKind, Occasion, Post},
     manifest::{DEFAULT_BASE_URL, Passwords, Project},
     model::{Credential, Email, Line, Method, Name, Username},
@@ -29,8 +29,8 @@ pub struct Issuer {
     pub passwords: Passwords,
     /// `tenantry reset` asks: its secrets live as long as it says.
     pub reset: bool,
-    /// Where the set-password page is, without a slash at the end.
-    pub base_url: SmolStr,
+    /// Where the set-password page is, without a slash at the end, where the project says so.
+    pub base_url: Option<SmolStr>,
     /// How mail goes out.
     pub post: Arc<dyn Post>,
     /// Where secrets are read that are written down elsewhere.
@@ -42,12 +42,11 @@ pub struct Issuer {
 impl Issuer {
     /// As a project says it. `reset` is for `tenantry reset`.
     pub fn new(project: &Project, reset: bool, vault: Vault, post: Arc<dyn Post>) -> Self {
-        let base_url = project.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL).trim_end_matches('/');
         Self {
             project: project.name.clone(),
             passwords: project.passwords.clone(),
             reset,
-            base_url: base_url.into(),
+            base_url: project.base_url.as_deref().map(|url| url.trim_end_matches('/').into()),
             post,
             vault,
             hasher: Hasher::default(),
@@ -103,13 +102,7 @@ impl IssueError {
             let hint = error.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
             return format!("{}{hint}", error.chain());
         }
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        directory::chain(self)
     }
 
     /// Whether doing the same again later can help.
@@ -281,14 +274,15 @@ impl Batch<'_> {
     async fn send(&self, sending: &[Prepared]) -> Vec<Result<(), MailError>> {
         let one = |prepared: &Prepared| {
             let Due { debt: _, credential: _, email, username, name } = &self.dues[prepared.row];
-            let page = format!("{}/password", self.issuer.base_url);
+            // Somebody who got a password need not be able to reach the machine that sent it.
+            let page = self.issuer.base_url.as_ref().map(|url| format!("{url}/password"));
             let (issuer, until) = (self.issuer, prepared.issue.until.unwrap_or(Timestamp::MAX));
             let letter = prepared.letter.as_ref().map(|(occasion, secret)| (*occasion, secret.clone()));
             let (to, username, name) = (email.clone(), username.clone(), name.clone());
             async move {
                 let Some((occasion, secret)) = letter else { return Ok(()) };
                 let page = match occasion {
-                    Occasion::Temporary => Some(page.as_str()),
+                    Occasion::Temporary => page.as_deref(),
                     Occasion::Invite => None,
                 };
                 let (to, username, name, secret) = (&to, &username, name.as_ref(), &secret);
@@ -316,6 +310,7 @@ async fn prepare(row: usize, due: Due, issuer: &Issuer) -> Result<Prepared, Issu
     let (secret, until, letter) = match method {
         Method::Invite => {
             let credential::Token { text, hash } = credential::token().map_err(HashError::from)?;
+            let base_url = base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
             let link = SecretString::from(format!("{base_url}/set-password/{}", text.expose_secret()));
             (NewSecret::Link(hash), Some(until(passwords.invite)), Some((Occasion::Invite, link)))
         }

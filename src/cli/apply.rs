@@ -77,7 +77,7 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
     let problems = session.diagnostics(&planned);
     let run = Run { publisher, console, session, problems: &problems };
     console.note(&render::diagnostics::text(&problems.shown));
-    console.note(&session.unmatched(&planned));
+    console.note(&session.notes(&planned, true));
     run.show(&planned)?;
     if !planned.refused.is_empty() {
         return run.refused(&planned);

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let problems = session.diagnostics(&planned);
     let actor = session.actor();
     console.note(&render::diagnostics::text(&problems.shown));
-    console.note(&session.unmatched(&planned));
+    console.note(&session.notes(&planned, false));
     publisher.publish(|format| match format {
         Format::Text => render::plan::text(&planned, session.sources()),
         Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),

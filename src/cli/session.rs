@@ -15,17 +15,18 @@ use super::{
     console::Console,
     failure::Failure,
     input::{self, Home, Read},
-    issuer::issuer,
-    render::style::{HINT, paint},
+    issuer::{issuer, way_out},
+    render::style::{HINT, WARNING, paint},
 };
 use crate::{
     apply::Told,
     directory::{Directory, DirectoryError, Stop},
-    manifest::{Diagnostic, Project, Severity, Sources},
-    model::{Field, FieldValue, Key, Username},
+    mail::MailErrorKind,
+    manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
+    model::{Field, FieldValue, Key, Method, Username, visible},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
-    plan::{self, Allow, Change, Purge, Reason},
+    plan::{self, Allow, Change, Plan, Purge, Reason},
     report::Report,
 };
 
@@ -111,8 +112,36 @@ impl Session {
         Problems { shown, errors }
     }
 
+    /// What whoever watches should know beside the plan. A pull request is planned where the password of the mail server is
+    /// not at hand: `carried_out` says whether it will be needed.
+    pub(crate) fn notes(&self, planned: &Planned, carried_out: bool) -> String {
+        format!("{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out))
+    }
+
+    /// What keeps mails from going out, or from being of use.
+    fn about_mail(&self, plan: &Plan, carried_out: bool) -> String {
+        let home = &self.read.home;
+        if plan.mails() == 0 {
+            return String::new();
+        }
+        let closed = match way_out(home) {
+            Ok(_) => String::new(),
+            Err(closed) if closed.kind() != MailErrorKind::Template && !carried_out => String::new(),
+            Err(closed) => format!("{} no mail can go out: {}\n", paint(WARNING, "warning:"), visible(&closed.to_string())),
+        };
+        let links = plan.changes().filter_map(Change::issues).any(|credential| credential.method == Method::Invite);
+        let smtp = home.project.mail.as_ref().is_some_and(|mail| matches!(mail.transport, Transport::Smtp { .. }));
+        if links && smtp && home.project.base_url.is_none() {
+            let warning = paint(WARNING, "warning:");
+            return format!(
+                "{closed}{warning} links in mails point to {DEFAULT_BASE_URL}: `links.baseUrl` of the project says where they should\n"
+            );
+        }
+        closed
+    }
+
     /// What `--adopt KEY` and `--purge KEY` name and the plan has nothing of: a typing error that would pass in silence.
-    pub(crate) fn unmatched(&self, planned: &Planned) -> String {
+    fn unmatched(&self, planned: &Planned) -> String {
         let none = |key: &Key, matches: fn(&Change) -> bool| {
             let decision = planned.plan.decision(key);
             decision.is_none_or(|it| it.held.is_none() && !it.change.as_ref().is_some_and(matches))

@@ -41,6 +41,7 @@ use lettre::message::Mailbox;
 
 use crate::{
     credential::SecretString,
+    directory,
     manifest::{Mail, Transport},
     model::{Email, Line, Name, Username},
 };
@@ -211,12 +212,6 @@ impl MailError {
 
     /// The failure with every cause, on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        directory::chain(self)
     }
 }

@@ -1,5 +1,7 @@
 //! The way out as a port: what gives out credentials needs no more of mail than this.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use super::{Letter, MailError, MailErrorKind, Mailer};
@@ -59,9 +61,22 @@ impl Closed {
         Self { kind: MailErrorKind::Settings, message, hint: None }
     }
 
+    /// What kind of failure it is.
+    pub fn kind(&self) -> MailErrorKind {
+        self.kind
+    }
+
     fn error(&self) -> MailError {
         let Self { kind, message, hint } = self;
         MailError { kind: *kind, message: message.clone(), hint: hint.clone(), source: None }
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind: _, message, hint } = self;
+        f.write_str(message)?;
+        hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
