@@ -2,14 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use smol_str::SmolStr;
-
 use crate::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Run},
     issue::{Due, IssueError, Issuer, issue},
     model::{Key, RemoteId},
-    observed::CredentialMark,
-    plan::{Action, Change, CredentialAction, Plan, Step},
+    plan::{Action, Change, Plan, Step},
     report::{Outcome, Report, ResultKind, Skipped},
 };
 
@@ -158,12 +155,7 @@ fn due(change: &Change, id: &RemoteId) -> Option<Due> {
     let credential = change.issues()?.clone();
     let (Action::Create(to) | Action::Update { fields: _, to }) = &change.action else { return None };
     let user = to.body.user()?;
-    let owed = match &change.credential {
-        Some(CredentialAction { credential: _, mark: CredentialMark::Owed(owed) }) => owed.clone(),
-        Some(CredentialAction { credential: _, mark: CredentialMark::Given(_) | CredentialMark::None }) | None => {
-            SmolStr::default()
-        }
-    };
+    let owed = change.credential.as_ref()?.mark.clone();
     let debt = Debt { key: change.key.clone(), id: id.clone(), owed };
     let (email, username, name) = (user.email.clone(), user.username.clone(), user.display_name.clone());
     Some(Due { debt, credential, email, username, name })

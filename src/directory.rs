@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::{
     model::{Key, Name, PasswordHash, RemoteId, TokenHash, Username, Version},
-    observed::{Capabilities, Observed, Scope, Settings},
+    observed::{Capabilities, CredentialMark, Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -41,7 +41,7 @@ pub trait Directory: Send + Sync {
     async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>>;
 
     /// Stores a secret for each of some accounts, in the order given; whatever the account had is dead from then on, so that
-    /// at most one secret of it is ever live. What the account's mark says stays `Owed`. An account that owes no such
+    /// at most one secret of it is ever live. What the account's mark says stays as it is. An account that owes no such
     /// credential any more, or cannot sign in, is [`ErrorKind::Moved`].
     async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>>;
 
@@ -65,8 +65,8 @@ pub struct Debt {
     pub key: Key,
     /// The account.
     pub id: RemoteId,
-    /// The value in its mark, [`CredentialMark::Owed`](crate::observed::CredentialMark::Owed).
-    pub owed: SmolStr,
+    /// Its mark: one that [`is owed`](CredentialMark::is_owed).
+    pub owed: CredentialMark,
 }
 
 /// A secret to store.

@@ -20,6 +20,9 @@ use crate::{
 /// crash sends few of them twice.
 const CHUNK: usize = 16;
 
+/// Letters in turn that fail as if for everybody before nobody else is tried.
+const STRIKES: u32 = 3;
+
 /// What it takes to give out credentials.
 #[derive(Clone)]
 pub struct Issuer {
@@ -109,7 +112,7 @@ impl IssueError {
     pub fn retry_helps(&self) -> bool {
         match self {
             Self::Directory(error) => error.retry_helps(),
-            Self::Mail(error) => error.kind == MailErrorKind::Unavailable,
+            Self::Mail(error) => matches!(error.kind, MailErrorKind::Unavailable | MailErrorKind::Deferred),
             Self::Interrupted => true,
             Self::Source(_) | Self::Weak(_) | Self::Hash(_) | Self::Failed => false,
         }
@@ -134,7 +137,8 @@ pub async fn issue(
     run: &Run,
     told: &(dyn Fn(u64) + Send + Sync),
 ) -> Vec<Outcome> {
-    let mut batch = Batch { directory, dues, issuer, run, outcomes: dues.iter().map(|_| None).collect(), closed: None, done: 0 };
+    let mut batch =
+        Batch { directory, dues, issuer, run, outcomes: dues.iter().map(|_| None).collect(), closed: None, strikes: 0, done: 0 };
     // Before the first secret is stored: a reset must not take a password away while no mail can bring the new one.
     if dues.iter().any(|due| mailed(&due.credential))
         && let Err(error) = issuer.post.check().await
@@ -165,6 +169,8 @@ struct Batch<'a> {
     outcomes: Vec<Option<Outcome>>,
     /// Why no mail gets through any more.
     closed: Option<Arc<MailError>>,
+    /// Letters in turn that failed as if for everybody.
+    strikes: u32,
     done: u64,
 }
 
@@ -244,20 +250,11 @@ impl Batch<'_> {
             let sent = self.send(&sending).await;
             for (prepared, sent) in sending.into_iter().zip(sent) {
                 match sent {
-                    Ok(()) => given.push(prepared),
-                    Err(error) => {
-                        let error = Arc::new(error);
-                        match error.kind {
-                            MailErrorKind::Rejected => {}
-                            MailErrorKind::Unavailable
-                            | MailErrorKind::Refused
-                            | MailErrorKind::Template
-                            | MailErrorKind::Settings => {
-                                self.closed = Some(Arc::clone(&error));
-                            }
-                        }
-                        self.finish(prepared.row, Err(IssueError::Mail(error)));
+                    Ok(()) => {
+                        self.strikes = 0;
+                        given.push(prepared);
                     }
+                    Err(error) => self.unsent(prepared.row, error),
                 }
             }
         }
@@ -269,6 +266,24 @@ impl Batch<'_> {
         for (prepared, marked) in given.iter().zip(marked) {
             self.finish(prepared.row, marked.map_err(IssueError::from));
         }
+    }
+
+    /// A letter that did not go out. What one recipient makes a server say may sound as if it were for everybody: only when
+    /// some in turn have failed so is nobody else tried.
+    fn unsent(&mut self, row: usize, error: MailError) {
+        let error = Arc::new(error);
+        let ends = match error.kind {
+            MailErrorKind::Rejected | MailErrorKind::Deferred => false,
+            MailErrorKind::Unavailable | MailErrorKind::Refused => {
+                self.strikes += 1;
+                self.strikes >= STRIKES
+            }
+            MailErrorKind::Template | MailErrorKind::Settings => true,
+        };
+        if ends {
+            self.closed = Some(Arc::clone(&error));
+        }
+        self.finish(row, Err(IssueError::Mail(error)));
     }
 
     async fn send(&self, sending: &[Prepared]) -> Vec<Result<(), MailError>> {
@@ -286,7 +301,12 @@ impl Batch<'_> {
                     Occasion::Invite => None,
                 };
                 let (to, username, name, secret) = (&to, &username, name.as_ref(), &secret);
-                issuer.post.send(&Letter { occasion, to, username, name, secret, until, page, project: &issuer.project }).await
+                let letter = Letter { occasion, to, username, name, secret, until, page, project: &issuer.project };
+                match issuer.post.send(&letter).await {
+                    // A connection that broke says nothing of the next one. Who gets the same letter twice has lost nothing.
+                    Err(error) if error.kind == MailErrorKind::Unavailable => issuer.post.send(&letter).await,
+                    done => done,
+                }
             }
         };
         futures_util::future::join_all(sending.iter().map(one)).await

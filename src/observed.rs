@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::{
     manifest::{Budget, Project},
-    model::{Body, Field, Key, Kind, Name, Namespace, RemoteId, RoleTable, State, Username, Version},
+    model::{Body, Field, Key, Kind, Method, Name, Namespace, Paragraph, RemoteId, RoleTable, State, Username, Version},
 };
 
 /// One managed object as the directory holds it.
@@ -43,6 +43,9 @@ pub enum CredentialMark {
     None,
     /// Asked for and not yet delivered; the value is the `credential.reset` that asked, empty for the creation.
     Owed(SmolStr),
+    /// The same, to be given in this way whatever is declared: `tenantry reset` asked, and what it killed must not come back to
+    /// life by the way of a document.
+    Ordered(Method, SmolStr),
     /// Delivered, for that request.
     Given(SmolStr),
 }
@@ -52,7 +55,15 @@ impl CredentialMark {
     pub fn reset(&self) -> Option<&SmolStr> {
         match self {
             Self::None => None,
-            Self::Owed(reset) | Self::Given(reset) => Some(reset),
+            Self::Owed(reset) | Self::Ordered(_, reset) | Self::Given(reset) => Some(reset),
+        }
+    }
+
+    /// Whether it asks for a credential that has not been delivered.
+    pub fn is_owed(&self) -> bool {
+        match self {
+            Self::Owed(_) | Self::Ordered(..) => true,
+            Self::None | Self::Given(_) => false,
         }
     }
 }
@@ -72,6 +83,8 @@ pub struct Stranger {
     pub email: Option<SmolStr>,
     /// Whether it is enabled.
     pub enabled: bool,
+    /// Why it is locked: one that was released stays what it was until `tenantry unlock`.
+    pub locked: Option<Box<Paragraph>>,
     /// The precondition of the next write.
     pub version: Option<Version>,
     /// When the directory first held it.
@@ -98,8 +111,8 @@ pub struct Applied {
     pub root: Option<String>,
     /// The settings of the last apply of this owner, if there was one.
     pub settings: Option<Settings>,
-    /// Whose declarations the projects of other owners are, by the project's name.
-    pub others: BTreeMap<Name, Name>,
+    /// The settings that every other owner applied last.
+    pub others: BTreeMap<Name, Settings>,
 }
 
 /// What of a project may not be loosened in the run that makes use of it.

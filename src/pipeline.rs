@@ -58,8 +58,6 @@ pub struct Planned {
     pub refused: Vec<Refusal>,
     /// What was applied before.
     pub applied: Applied,
-    /// What the project loosens of the settings that were applied last.
-    pub loosened: Vec<String>,
     /// How long reading took.
     pub read: Duration,
     /// How long planning took.
@@ -135,11 +133,12 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     }
     let authority = Authority::of(*actor, observed, &roles.last, *now);
     plan.withhold(&authority);
+    plan.loosens = observed.applied.loosened_by(project);
     let mut refused = plan.check(&project.budget, allow);
     refused.extend(plan.overreach(&authority));
-    refused.extend(plan.loosened(&observed.applied, project));
-    let (acting, applied, loosened) = (authority.acting, observed.applied.clone(), observed.applied.loosened_by(project));
-    Planned { plan, acting, problems: roles.problems, refused, applied, loosened, read: Duration::ZERO, planned: Duration::ZERO }
+    refused.extend(plan.loosened());
+    let (acting, applied) = (authority.acting, observed.applied.clone());
+    Planned { plan, acting, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How a plan is carried out.
@@ -184,12 +183,14 @@ pub async fn apply(
         Extent::Part => None,
     };
     let settings = Settings::of(request.project);
-    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings)
-        || shown.applied.owner_before(request.project).is_some();
+    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings) || !shown.plan.loosens.is_empty();
     if shown.plan.changes().next().is_none() && new_root.is_none() && !new_settings {
         return Ok(Report::default());
     }
-    let _lease = directory.lease(order.wait).await?;
+    // Shutting off never waits: what a lock writes is one account each, under a precondition, and whoever holds the lease finds
+    // it moved.
+    let urgent = !request.orders.is_empty() && request.orders.values().all(|order| matches!(order, plan::Order::Lock(_)));
+    let _lease = if urgent { None } else { Some(directory.lease(order.wait).await?) };
     let fresh = plan(directory, request).await?;
     let digest = fresh.plan.digest();
     // Nearly always the two are equal, which costs far less to find out than another digest.
@@ -325,7 +326,7 @@ fn strangers(observed: &Observed, owner: &Name, imported: &mut Imported) {
                         enabled: stranger.enabled,
                         suspended: !stranger.enabled,
                         retired: false,
-                        locked: None,
+                        locked: stranger.locked.clone(),
                         owner: Some(owner.clone()),
                         deletion: crate::model::Deletion::Disable,
                     };

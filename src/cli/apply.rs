@@ -82,7 +82,8 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
     if !planned.refused.is_empty() {
         return run.refused(&planned);
     }
-    if ask && planned.plan.changes().next().is_some() && !confirmed(console) {
+    let anything = planned.plan.changes().next().is_some() || !planned.plan.loosens.is_empty();
+    if ask && anything && !confirmed(console) {
         return Err(Failure { exit: Exit::Interrupted, ..Failure::invalid("not confirmed, so nothing was written") });
     }
     let progress = console.progress(planned.plan.changes().count() as u64);

@@ -32,7 +32,7 @@ impl Interrupt {
                 console.note("\nStopping after what is under way. Once more ends at once.\n");
                 signal().await;
             }
-            console.note("\nInterrupted.\n");
+            console.note("\nInterrupted. What was under way is whole or not there; running again takes it up.\n");
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
         interrupt

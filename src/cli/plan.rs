@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
         Format::Text => render::plan::text(&planned, session.sources()),
         Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),
     })?;
-    let changes = !planned.plan.decisions.is_empty();
+    let changes = !planned.plan.decisions.is_empty() || !planned.plan.loosens.is_empty();
     let exit = Exit::Invalid.when(problems.errors > 0);
     Ok(if args.detailed_exitcode {
         exit.and(Exit::Gate.when(!planned.refused.is_empty())).and(Exit::Changes.when(changes))

@@ -23,7 +23,7 @@ use crate::{
     directory::{Directory, DirectoryError, Stop},
     mail::MailErrorKind,
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
-    model::{Field, FieldValue, Key, Method, Username, visible},
+    model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
     plan::{self, Allow, Change, Plan, Purge, Reason},
@@ -51,6 +51,21 @@ pub(crate) struct Problems {
     pub(crate) shown: Vec<Diagnostic>,
     /// How many of them are errors.
     pub(crate) errors: u64,
+}
+
+/// Secrets that only a cluster holds.
+fn unreachable_secrets(plan: &Plan) -> String {
+    let only_there = |change: &&Change| {
+        let source = change.issues().and_then(|credential| credential.source.as_ref());
+        source.is_some_and(|source| matches!(source, SecretSource::SecretRef { .. }))
+    };
+    let keys: Vec<String> = plan.changes().filter(only_there).map(|change| change.key.to_string()).collect();
+    let Some(first) = keys.first() else { return String::new() };
+    let more = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
+    let warning = paint(WARNING, "warning:");
+    format!(
+        "{warning} the credential of `{first}`{more} names a `secretRef`, which is read in a cluster only: use `env` or `file`\n"
+    )
 }
 
 impl Session {
@@ -115,7 +130,7 @@ impl Session {
     /// What whoever watches should know beside the plan. A pull request is planned where the password of the mail server is
     /// not at hand: `carried_out` says whether it will be needed.
     pub(crate) fn notes(&self, planned: &Planned, carried_out: bool) -> String {
-        format!("{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out))
+        format!("{}{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out), unreachable_secrets(&planned.plan))
     }
 
     /// What keeps mails from going out, or from being of use.

@@ -43,7 +43,9 @@ impl Summary {
                 Verb::Delete => summary.delete += 1,
                 Verb::Release => summary.release += 1,
                 Verb::Adopt => summary.adopt += 1,
-                Verb::Credential | Verb::Held => {}
+                // One that is edited as well counts as that.
+                Verb::Credential => summary.edit += u64::from(!change.fields().is_empty()),
+                Verb::Held => {}
             }
             summary.credential += u64::from(change.owes());
         }

@@ -35,7 +35,7 @@ const MOST_LANES: u32 = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
     /// It is no PHC string.
-    #[error("this is no PHC string `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH`")]
+    #[error("this is no PHC string `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH` with {LEAST_SALT} bytes of salt and more")]
     Form,
     /// Another algorithm or version.
     #[error("only argon2id, version 19, is taken over")]

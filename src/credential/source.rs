@@ -39,6 +39,9 @@ pub enum SourceError {
     /// The file leads somewhere else.
     #[error("`{0}` leads outside the project's folder and {MOUNTED}")]
     Outside(String),
+    /// It is something else.
+    #[error("`{0}` is no file")]
+    NoFile(String),
     /// The file cannot be read.
     #[error("cannot read `{0}`")]
     Unreadable(String, #[source] std::io::Error),
@@ -77,10 +80,11 @@ impl Vault {
         if !(base.as_ref().is_ok_and(below) || mounted.as_ref().is_some_and(below)) {
             return Err(SourceError::Outside(path.to_owned()));
         }
-        let file = fs::File::open(&real).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(unreadable(std::io::ErrorKind::InvalidInput.into()));
+        // Looked at before it is opened: a pipe would be waited for without end.
+        if !fs::metadata(&real).map_err(unreadable)?.is_file() {
+            return Err(SourceError::NoFile(path.to_owned()));
         }
+        let file = fs::File::open(&real).map_err(unreadable)?;
         let mut bytes = Zeroizing::new(Vec::new());
         file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| SourceError::NoText(format!("`{path}`")))?;
@@ -131,7 +135,10 @@ mod tests {
         assert!(matches!(file("in/empty"), Err(SourceError::Size(_))));
         assert!(matches!(file("in/large"), Err(SourceError::Size(_))));
         assert!(matches!(file("in/bytes"), Err(SourceError::NoText(_))));
-        assert!(matches!(file("in"), Err(SourceError::Unreadable(..))));
+        let made = std::process::Command::new("mkfifo").arg(project.join("in/pipe")).status().unwrap();
+        assert!(made.success());
+        assert!(matches!(file("in"), Err(SourceError::NoFile(_))));
+        assert!(matches!(file("in/pipe"), Err(SourceError::NoFile(_))), "it is not waited for");
         assert!(matches!(file("nowhere"), Err(SourceError::Unreadable(..))));
     }
 }

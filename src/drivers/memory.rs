@@ -273,7 +273,7 @@ impl Directory for Memory {
         let mut one = |debt: &Debt| {
             fails(&mut inner.failing_delivered, debt)?;
             inner.owing(debt, |live| {
-                live.credential = CredentialMark::Given(debt.owed.clone());
+                live.credential = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
                 Some(())
             })
         };
@@ -320,7 +320,7 @@ impl Inner {
         observed.applied.root = owner.and_then(|owner| self.roots.get(owner)).or(self.root.as_ref()).cloned();
         observed.applied.settings = owner.and_then(|owner| self.settings.get(owner)).cloned();
         let others = self.settings.iter().filter(|(other, _)| Some(*other) != owner);
-        observed.applied.others = others.map(|(owner, settings)| (settings.project.clone(), owner.clone())).collect();
+        observed.applied.others = others.map(|(owner, settings)| (owner.clone(), settings.clone())).collect();
         observed
     }
 
@@ -401,9 +401,8 @@ impl Inner {
 
     /// Does something to an account that owes this; `None` from `act` is one that does not.
     fn owing<T>(&mut self, debt: &Debt, act: impl FnOnce(&mut Live) -> Option<T>) -> Result<T, DirectoryError> {
-        let owes = CredentialMark::Owed(debt.owed.clone());
         let done = match self.objects.get_mut(&debt.id).map(|entry| &mut entry.found) {
-            Some(Found::Managed(live)) if live.credential == owes => act(live),
+            Some(Found::Managed(live)) if live.credential == debt.owed && debt.owed.is_owed() => act(live),
             Some(Found::Managed(_) | Found::Stranger(_)) | None => None,
         };
         self.writes += u64::from(done.is_some());
@@ -517,7 +516,8 @@ fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, parent: Option<R
             Body::User(user) => (SmolStr::new(user.username.as_str()), Some(SmolStr::new(user.email.as_str()))),
         };
         let (kind, enabled, fit, parent) = (to.key.kind, to.enabled, Ok(to.body.clone()), parent.clone());
-        Found::Stranger(Box::new(Stranger { id, kind, parent, label, email, enabled, version, created_at, fit }))
+        let locked = to.locked.clone();
+        Found::Stranger(Box::new(Stranger { id, kind, parent, label, email, enabled, locked, version, created_at, fit }))
     };
     Entry { found, parent }
 }

@@ -86,7 +86,7 @@ pub(crate) enum Secret {
 /// and enable are one toggle that loses nothing.
 fn secret(live: &Live, to: &State, mark: &CredentialMark) -> Secret {
     let email = |state: &State| state.body.user().map(|user| user.email.clone());
-    let asked = matches!(mark, CredentialMark::Owed(_)) && *mark != live.credential;
+    let asked = mark.is_owed() && *mark != live.credential;
     if asked {
         Secret::Dies
     } else if live.unused_until.is_some() && to.owner.is_some() && (!to.enabled || email(&live.state) != email(to)) {

@@ -5,8 +5,8 @@
 //! | connect, greeting, `STARTTLS` | unavailable | unavailable | refused |
 //! | sign-in | unavailable | unavailable | refused |
 //! | sender | unavailable | unavailable | refused |
-//! | recipient | unavailable | rejected | rejected; refused where the server sends no mail for us (530, relaying) |
-//! | text | unavailable | rejected; unavailable where its disk is full (452) | rejected |
+//! | recipient | unavailable | deferred | rejected; refused where the server sends no mail for us (530, relaying) |
+//! | text | unavailable | deferred; unavailable where its disk is full (452) | rejected |
 //!
 //! TLS that does not come about is refused: trying again does not make a certificate good.
 
@@ -76,7 +76,7 @@ pub(super) fn failure(server: &str, step: Step, cause: Cause, secrets: &[&str]) 
 }
 
 fn kind(step: Step, code: Option<&str>, text: &str) -> MailErrorKind {
-    use MailErrorKind::{Refused, Rejected, Unavailable};
+    use MailErrorKind::{Deferred, Refused, Rejected, Unavailable};
     let Some(code) = code.filter(|code| *code != "421") else { return Unavailable };
     let later = code.starts_with('4');
     match step {
@@ -84,6 +84,7 @@ fn kind(step: Step, code: Option<&str>, text: &str) -> MailErrorKind {
         Step::Connect | Step::Encrypt | Step::SignIn | Step::Sender => Refused,
         Step::Recipient if !later && (code == "530" || text.to_lowercase().contains("relay")) => Refused,
         Step::Text if code == "452" => Unavailable,
+        Step::Recipient | Step::Text if later => Deferred,
         Step::Recipient | Step::Text => Rejected,
     }
 }
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_table_is_what_is_done() {
-        use MailErrorKind::{Refused, Rejected, Unavailable};
+        use MailErrorKind::{Deferred, Refused, Rejected, Unavailable};
         use Step::{Connect, Encrypt, Recipient, Sender, SignIn, Text};
         for (step, code, text, expected) in [
             (Connect, "421", "", Unavailable),
@@ -175,13 +176,13 @@ mod tests {
             (Sender, "530", "5.7.0 authenticate first", Refused),
             (Sender, "550", "", Refused),
             (Recipient, "421", "", Unavailable),
-            (Recipient, "450", "4.2.0 greylisted", Rejected),
-            (Recipient, "452", "4.2.2 mailbox full", Rejected),
+            (Recipient, "450", "4.2.0 greylisted", Deferred),
+            (Recipient, "452", "4.2.2 mailbox full", Deferred),
             (Recipient, "550", "5.1.1 no such user", Rejected),
             (Recipient, "554", "5.7.1 <a@b.example>: Relay access denied", Refused),
-            (Recipient, "454", "4.7.1 <a@b.example>: Relay access denied", Rejected),
+            (Recipient, "454", "4.7.1 <a@b.example>: Relay access denied", Deferred),
             (Recipient, "530", "", Refused),
-            (Text, "451", "", Rejected),
+            (Text, "451", "", Deferred),
             (Text, "452", "", Unavailable),
             (Text, "554", "5.6.0 it looks like spam", Rejected),
         ] {

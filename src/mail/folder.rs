@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -13,11 +14,13 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{MailError, MailErrorKind};
-use crate::model::Username;
+use crate::model::{Username, visible};
 
 /// How much of a username goes into a file name, in bytes; a name of a file has at most 255.
 const NAME: usize = 96;
 
+/// How old a half-written letter is that nobody is writing any more.
+const LEFT_BEHIND: Duration = Duration::from_mins(10);
 /// What the group and everybody else may do with a file.
 const OTHERS: u32 = 0o077;
 
@@ -47,12 +50,28 @@ impl Folder {
         let folder = self.clone();
         on_disk(move || {
             folder.prepare()?;
+            folder.sweep();
             let probe = folder.path.join(format!(".{}.tmp", Uuid::now_v7()));
             let tried = create(&probe, b"tenantry can write here\n");
             let removed = fs::remove_file(&probe);
             tried.and(removed).map_err(|error| folder.failed("cannot be written to", error))
         })
         .await
+    }
+
+    /// Removes what a run that was killed left half written. Each holds a secret, which is dead or about to be.
+    fn sweep(&self) {
+        let old = |path: &Path| {
+            let modified = fs::metadata(path).and_then(|found| found.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
+        };
+        let entries = fs::read_dir(&self.path).into_iter().flatten().filter_map(Result::ok);
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')) {
+            let path = entry.path();
+            if path.extension().is_some_and(|kind| kind == "tmp") && old(&path) {
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     /// Puts a letter into the folder, where it is after a power cut too.
@@ -93,8 +112,10 @@ impl Folder {
             !letter && name != ".gitignore" && name != ".gitkeep"
         });
         if let Some(entry) = foreign {
-            let what =
-                format!("is open to other users of this machine and holds other things, such as `{}`", entry.file_name().display());
+            let what = format!(
+                "is open to other users of this machine and holds other things, such as `{}`",
+                visible(&entry.file_name().to_string_lossy())
+            );
             return Err(self.unusable(&what).hint("give mail a folder of its own, or close this one with `chmod 700`"));
         }
         fs::set_permissions(&self.path, Permissions::from_mode(0o700)).map_err(|error| {
@@ -159,6 +180,22 @@ mod tests {
             let name = name(username);
             assert!(name.len() <= 200 && !name.contains(['/', '\0', ' ']) && name.ends_with("7.eml"), "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_run_left_half_written_is_removed_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - Duration::from_hours(1);
+        for (name, aged) in [(".a.eml.tmp", true), (".b.eml.tmp", false), ("c.eml", true), (".gitkeep", true), ("d.tmp", true)] {
+            let file = File::create(home.path().join(name)).unwrap();
+            if aged {
+                file.set_modified(old).unwrap();
+            }
+        }
+        outbox(home.path()).sweep();
+        let mut left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".b.eml.tmp", ".gitkeep", "c.eml", "d.tmp"]);
     }
 
     #[test]

@@ -168,7 +168,9 @@ pub enum MailErrorKind {
     Unavailable,
     /// Sign-in, TLS, or a server that does not send mail for us: for everybody, until somebody changes something.
     Refused,
-    /// This recipient only, for now or for good.
+    /// This recipient only, for now.
+    Deferred,
+    /// This recipient only, for good.
     Rejected,
     /// A template that cannot be used.
     Template,

@@ -1,5 +1,7 @@
 //! The state of a thing: everything that is compared, in normal form.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
@@ -110,6 +112,16 @@ pub enum SecretSource {
         /// The key in it.
         key: SmolStr,
     },
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::File(path) => write!(f, "file {path}"),
+            Self::SecretRef { name, key } => write!(f, "secretRef {name}/{key}"),
+        }
+    }
 }
 
 /// A declared credential: a request, never compared with anything.

@@ -241,7 +241,7 @@ impl<'a> Adopted<'a> {
             enabled: stranger.enabled,
             suspended: wanted.suspended,
             retired: false,
-            locked: None,
+            locked: stranger.locked.clone(),
             owner: None,
             deletion: wanted.deletion,
         };

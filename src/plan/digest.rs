@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::types::{Action, Change, CredentialAction, Decision, Plan};
-use crate::model::{FieldChange, FieldValue, Method};
+use crate::model::{Credential, FieldChange, FieldValue};
 
 /// One decision, in the form that is hashed: what is done to which object, and nothing about where it is declared, when it
 /// was read, how often it was counted, or who acts.
@@ -16,7 +16,7 @@ struct Row<'a> {
     remote: Option<&'a str>,
     verb: &'static str,
     fields: Vec<FieldChange>,
-    credential: Option<(&'static str, Option<&'a str>)>,
+    credential: Option<(&'static str, Option<&'a str>, Option<String>)>,
     hold: Option<&'static str>,
 }
 
@@ -27,6 +27,9 @@ impl Plan {
         let mut hash = Sha256::new();
         let mut add = |value: &dyn erased::Line| hash.update(value.line());
         add(&(self.directory.as_str(), self.owner.as_str()));
+        if !self.loosens.is_empty() {
+            add(&("settings", &self.loosens));
+        }
         for decision in &self.decisions {
             add(&row(decision));
         }
@@ -50,9 +53,9 @@ fn row(decision: &Decision) -> Row<'_> {
     }
 }
 
-fn request(action: &CredentialAction) -> (&'static str, Option<&str>) {
-    let method: Method = action.credential.method;
-    (method.as_str(), action.credential.reset.as_deref())
+fn request(action: &CredentialAction) -> (&'static str, Option<&str>, Option<String>) {
+    let Credential { method, source, reset } = &action.credential;
+    (method.as_str(), reset.as_deref(), source.as_ref().map(ToString::to_string))
 }
 
 impl Change {

@@ -15,9 +15,9 @@ const NAMED: usize = 10;
 
 impl Plan {
     /// The gate `settings`: the project loosens what was last applied, and more than that would change.
-    pub fn loosened(&self, applied: &Applied, project: &Project) -> Option<Refusal> {
+    pub fn loosened(&self) -> Option<Refusal> {
         self.changes().next()?;
-        let loosened = applied.loosened_by(project);
+        let loosened = &self.loosens;
         if loosened.is_empty() {
             return None;
         }
@@ -35,7 +35,8 @@ impl Applied {
     pub fn owner_before<'a>(&'a self, project: &Project) -> Option<&'a Name> {
         // Two projects of one name and two owners, side by side, are each known under their own owner.
         let known = self.settings.as_ref().is_some_and(|settings| settings.project == project.name);
-        self.others.get(&project.name).filter(|owner| !known && **owner != project.owner)
+        let mut named = self.others.iter().filter(|(_, settings)| settings.project == project.name);
+        named.find(|(owner, _)| !known && **owner != project.owner).map(|(owner, _)| owner)
     }
 
     /// What a project loosens of what was applied last, each with before and after; nothing the first time.
@@ -44,9 +45,17 @@ impl Applied {
         if let Some(owner) = self.owner_before(project) {
             lines.push(format!("`owner`: {owner} → {}", project.owner));
         }
-        let Some(last) = &self.settings else { return lines };
-        let Settings { project: _, actor, budget, protected } = last;
         let now = Settings::of(project);
+        let Some(last) = &self.settings else {
+            // One that was never applied here begins where somebody's rights are checked already: under another name nobody
+            // gets rid of that.
+            let checked = self.others.iter().find_map(|(owner, settings)| Some((owner, settings.actor.as_ref()?)));
+            if let Some((owner, actor)) = checked.filter(|(_, actor)| Some(*actor) != now.actor.as_ref()) {
+                lines.push(format!("`actor`: {actor} (of the owner `{owner}`) → {}", called(now.actor.as_ref())));
+            }
+            return lines;
+        };
+        let Settings { project: _, actor, budget, protected } = last;
         if actor.is_some() && *actor != now.actor {
             lines.push(format!("`actor`: {} → {}", called(actor.as_ref()), called(now.actor.as_ref())));
         }

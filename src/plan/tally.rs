@@ -106,6 +106,7 @@ impl Board<'_> {
             extent: self.input.desired.extent.clone(),
             last_root: self.input.observed.applied.root.clone(),
             after: self.moving_above(),
+            loosens: Vec::new(),
             decisions,
             tally,
         }
@@ -118,9 +119,11 @@ impl Board<'_> {
         if !stays || !self.mine(&live.state) {
             return;
         }
-        let died = live.unused_until.is_some_and(|until| until <= self.input.policy.now);
+        let email = |state: &State| state.body.user().map(|user| user.email.clone());
+        let moves = draft.state().and_then(email) != email(&live.state);
+        let died = live.unused_until.is_some_and(|until| moves || until <= self.input.policy.now);
         match &live.credential {
-            CredentialMark::Owed(_) => tally.owed += 1,
+            CredentialMark::Owed(_) | CredentialMark::Ordered(..) => tally.owed += 1,
             CredentialMark::Given(_) => tally.expired += u64::from(died),
             CredentialMark::None => {}
         }
@@ -169,57 +172,57 @@ impl Board<'_> {
     ///
     /// | account | then |
     /// |---|---|
-    /// | a reset was ordered | owed, for the request handled last |
-    /// | new | owed |
+    /// | a reset was ordered | owed in the way that was ordered |
+    /// | ours, enabled again, and its secret died unused | owed: as declared if that is mailed, else a temporary password |
+    /// | ours, and `reset` differs from the one handled last | owed as declared |
+    /// | ours, owed in the way that was ordered, has a document, and can sign in | the same: it is due |
+    /// | ours, owed, declared, and can sign in | the same: it is due |
+    /// | ours otherwise, or not declared | nothing |
     /// | taken over | given |
-    /// | ours, `reset` differs from the one handled last | owed |
-    /// | ours, owed, and can sign in | owed: it is due |
-    /// | ours, enabled again, and its secret died unused | owed; issued by a run that has the document |
-    /// | ours otherwise | nothing |
+    /// | new | owed as declared |
     fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
-        if let (Some(Order::Reset(method)), Found::Live(live)) = (self.input.policy.orders.get(draft.key), &draft.found) {
-            let reset = live.credential.reset().cloned();
-            let mark = CredentialMark::Owed(reset.clone().unwrap_or_default());
-            return Some(CredentialAction { credential: Credential { method: *method, source: None, reset }, mark });
-        }
-        let Some(entry) = draft.entry else { return self.undeclared_credential(draft) };
-        let credential = entry.credential.as_deref().filter(|credential| credential.method != Method::None)?;
-        let asked = || credential.reset.clone().unwrap_or_default();
-        let mark = match &draft.found {
-            Found::Nothing => CredentialMark::Owed(asked()),
-            Found::Stranger(..) => CredentialMark::Given(asked()),
-            Found::Live(live) if !self.mine(&live.state) => CredentialMark::Given(asked()),
-            Found::Live(live) => {
-                let handled = live.credential.reset();
-                let due = match &live.credential {
-                    CredentialMark::Owed(_) => draft.state().is_some_and(|state| state.enabled && !state.retired),
-                    CredentialMark::Given(_) => self.died_and_enabled(draft),
-                    CredentialMark::None => false,
-                };
-                match credential.reset.as_ref().filter(|reset| handled != Some(reset)) {
-                    Some(reset) => CredentialMark::Owed(reset.clone()),
-                    None if due => CredentialMark::Owed(handled.cloned().unwrap_or_default()),
-                    None => return None,
-                }
+        let declared = draft.entry.and_then(|entry| entry.credential.as_deref());
+        let declared = declared.filter(|credential| credential.method != Method::None);
+        let asked = |credential: &Credential| credential.reset.clone().unwrap_or_default();
+        let live = match &draft.found {
+            Found::Nothing => return declared.map(|it| action(it.clone(), CredentialMark::Owed(asked(it)))),
+            Found::Stranger(..) => return declared.map(|it| action(it.clone(), CredentialMark::Given(asked(it)))),
+            Found::Live(live) if !self.mine(&live.state) => {
+                return declared.map(|it| action(it.clone(), CredentialMark::Given(asked(it))));
             }
+            Found::Live(live) => live,
         };
-        Some(CredentialAction { credential: credential.clone(), mark })
-    }
-
-    /// Somebody enabled again by a run that does not have their document: the debt is written down for one that has.
-    fn undeclared_credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
-        let Found::Live(live) = &draft.found else { return None };
-        let given = matches!(live.credential, CredentialMark::Given(_)) && self.died_and_enabled(draft);
-        let reset = live.credential.reset().filter(|_| given)?.clone();
-        let credential = Credential { method: Method::None, source: None, reset: None };
-        Some(CredentialAction { credential, mark: CredentialMark::Owed(reset) })
+        let handled = live.credential.reset();
+        let ordered = |method: Method| {
+            let credential = Credential { method, source: None, reset: handled.cloned() };
+            action(credential, CredentialMark::Ordered(method, handled.cloned().unwrap_or_default()))
+        };
+        if let Some(Order::Reset(method)) = self.input.policy.orders.get(draft.key) {
+            return Some(ordered(*method));
+        }
+        if self.died_and_enabled(draft) {
+            // What was killed must not come back to life: a declared password may be the one that was given up.
+            let mailed = declared.filter(|it| matches!(it.method, Method::Invite | Method::Temporary));
+            let owed = || CredentialMark::Owed(handled.cloned().unwrap_or_default());
+            return Some(mailed.map_or_else(|| ordered(Method::Temporary), |it| action(it.clone(), owed())));
+        }
+        if let Some(it) = declared.filter(|it| it.reset.is_some() && it.reset.as_ref() != handled) {
+            return Some(action(it.clone(), CredentialMark::Owed(asked(it))));
+        }
+        let able = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
+        match (&live.credential, declared) {
+            (CredentialMark::Ordered(method, _), _) if able && draft.entry.is_some() => Some(ordered(*method)),
+            (CredentialMark::Owed(_), Some(it)) if able => Some(action(it.clone(), live.credential.clone())),
+            (CredentialMark::Owed(_) | CredentialMark::Ordered(..) | CredentialMark::Given(_) | CredentialMark::None, _) => None,
+        }
     }
 
     /// Whether an account can sign in again, and has nothing to sign in with: its secret died before it was used.
     fn died_and_enabled(&self, draft: &Draft<'_>) -> bool {
         let Found::Live(live) = &draft.found else { return false };
         let enabled = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
-        enabled && !live.state.enabled && live.unused_until.is_some_and(|until| until <= self.input.policy.now)
+        let given = matches!(live.credential, CredentialMark::Given(_));
+        given && enabled && !live.state.enabled && live.unused_until.is_some_and(|until| until <= self.input.policy.now)
     }
 
     fn moves(&self, row: usize) -> bool {
@@ -316,6 +319,10 @@ impl Board<'_> {
 fn privilege<'s>(state: &'s State, table: &RoleTable) -> Option<&'s Name> {
     let user = state.body.user()?;
     table.get(&state.key.namespace, &user.role).filter(|role: &&Role| role.privileged).map(|_| &user.role)
+}
+
+fn action(credential: Credential, mark: CredentialMark) -> CredentialAction {
+    CredentialAction { credential, mark }
 }
 
 fn expires(state: &State) -> Option<jiff::Timestamp> {

@@ -246,7 +246,7 @@ impl Change {
 
     /// Whether a credential becomes due with it.
     pub fn owes(&self) -> bool {
-        matches!(&self.credential, Some(CredentialAction { credential: _, mark: CredentialMark::Owed(_) }))
+        self.credential.as_ref().is_some_and(|action| action.mark.is_owed())
     }
 
     /// The credential that is issued once the change is made: one that is owed by an account that can sign in.
@@ -349,6 +349,8 @@ pub struct Plan {
     /// Companies that move, each with the nearest above it that moves as well: that one goes first, so that an edge turned
     /// round never makes a cycle.
     pub after: BTreeMap<Key, Key>,
+    /// What the project loosens of what was applied last, each with before and after.
+    pub loosens: Vec<String>,
     /// What it counts.
     pub tally: Tally,
 }

@@ -13,6 +13,7 @@ use tenantry::{
     credential::{Hasher, SecretString},
     directory::{Debt, Issue, NewSecret},
     model::{PasswordHash, RemoteId, TokenHash},
+    observed::CredentialMark,
 };
 
 const VARIABLE: &str = "CANARY-7f3a-Variable-1";
@@ -208,7 +209,7 @@ fn audit_is_silent(nest: &Nest) {
 
 #[test]
 fn nothing_that_holds_a_secret_can_be_shown() {
-    let debt = Debt { key: "user/a/b".parse().unwrap(), id: RemoteId("1".into()), owed: "".into() };
+    let debt = Debt { key: "user/a/b".parse().unwrap(), id: RemoteId("1".into()), owed: CredentialMark::Owed("".into()) };
     let password = NewSecret::Password { hash: PasswordHash::new("$argon2id$CANARY"), must_change: false };
     for secret in [password, NewSecret::Link(TokenHash::of(b"CANARY"))] {
         let shown = format!("{:?}", Issue { debt: debt.clone(), secret, until: None });

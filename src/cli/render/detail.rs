@@ -1,7 +1,7 @@
 //! What one change comes to, in words.
 
 use crate::{
-    model::{Body, Field, FieldChange, FieldValue, Kind, Method, Place, State, visible},
+    model::{Body, Credential, Field, FieldChange, FieldValue, Kind, Place, State, visible},
     plan::{Action, Change, Reason, Verb},
 };
 
@@ -15,10 +15,9 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
         Action::Delete => vec![removed(change)],
         Action::Update { fields, to: _ } => {
             let differing = fields.iter().filter(|field| !told(field, change)).map(field_change);
-            let owed = owed(change).map(|method| match (change.issues(), method) {
-                (Some(_), _) => format!("credential: {} is issued", method.as_str()),
-                (None, Method::None) => "credential: died unused; a run that has the document issues another".to_owned(),
-                (None, _) => format!("credential: {} is owed until the account is enabled", method.as_str()),
+            let owed = owed(change).map(|credential| match change.issues() {
+                Some(_) => format!("credential: {} is issued", request(credential)),
+                None => format!("credential: {} is owed until the account is enabled", request(credential)),
             });
             reason(change).into_iter().chain(differing).chain(owed).collect()
         }
@@ -26,14 +25,21 @@ pub(crate) fn change(change: &Change) -> Vec<String> {
 }
 
 /// The method of a credential that becomes due.
-fn owed(change: &Change) -> Option<Method> {
-    change.credential.as_ref().filter(|_| change.owes()).map(|action| action.credential.method)
+fn owed(change: &Change) -> Option<&Credential> {
+    change.credential.as_ref().filter(|_| change.owes()).map(|action| &action.credential)
+}
+
+/// `Secret (env MARA_PASSWORD)`
+fn request(credential: &Credential) -> String {
+    let Credential { method, source, reset: _ } = credential;
+    let source = source.as_ref().map_or_else(String::new, |source| format!(" ({})", visible(&source.to_string())));
+    format!("{}{source}", method.as_str())
 }
 
 /// How somebody new gets to sign in.
 fn signs_in(change: &Change, state: &State) -> String {
     match (state.key.kind, owed(change)) {
-        (Kind::User, Some(method)) => format!("; credential: {}", method.as_str()),
+        (Kind::User, Some(credential)) => format!("; credential: {}", request(credential)),
         (Kind::User, None) => "; cannot sign in: no `credential`".into(),
         (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),
     }
@@ -155,7 +161,9 @@ fn told(difference: &FieldChange, change: &Change) -> bool {
     let (verb, FieldChange { field, before: _, after: _ }) = (change.verb(), difference);
     match field {
         Field::Enabled => matches!(verb, Verb::Disable | Verb::Enable | Verb::Delete),
-        Field::Suspended | Field::Retired => true,
+        // Beside a lock nothing else says it.
+        Field::Suspended => matches!(verb, Verb::Disable | Verb::Enable | Verb::Create | Verb::Delete),
+        Field::Retired => true,
         Field::Locked => change.reason == Reason::Unlocked,
         Field::Owner => matches!(verb, Verb::Adopt | Verb::Release) || change.reason == Reason::Adopted,
         Field::Key

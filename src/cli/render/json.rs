@@ -36,6 +36,8 @@ pub(crate) struct PlanForm {
     objects: Vec<ObjectForm>,
     /// What is wrong with the documents.
     problems: Vec<ProblemForm>,
+    /// What the project loosens of what was applied last, for people.
+    loosens: Vec<String>,
     /// The first gate that `apply` would refuse at.
     refused: Option<RefusalForm>,
 }
@@ -123,6 +125,8 @@ struct ChangeForm {
 struct CredentialForm {
     #[schemars(extend("enum" = ["Invite", "Temporary", "Secret", "Hash", "None"]))]
     method: &'static str,
+    /// Where the secret is to be found, for `Secret` and `Hash`: `env NAME`, `file PATH`.
+    from: Option<String>,
     /// The `credential.reset` of the document.
     reset: Option<String>,
     /// What the account's mark says from then on: `owed` is one that becomes due, `given` one that counts as delivered.
@@ -186,7 +190,7 @@ fn field_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl PlanForm {
     /// A plan with what was found on the way.
     pub(crate) fn new(planned: &Planned, actor: Option<&str>, problems: &[Diagnostic], sources: &Sources) -> Self {
-        let Planned { plan, acting: _, problems: _, refused, applied: _, loosened: _, read: _, planned: _ } = planned;
+        let Planned { plan, acting: _, problems: _, refused, applied: _, read: _, planned: _ } = planned;
         Self {
             format_version: FORMAT_VERSION,
             digest: plan.digest(),
@@ -195,6 +199,7 @@ impl PlanForm {
             summary: Summary::of(plan),
             objects: plan.decisions.iter().map(|decision| object(decision, sources)).collect(),
             problems: problems.iter().map(problem).collect(),
+            loosens: plan.loosens.clone(),
             refused: refused.first().map(refusal),
         }
     }
@@ -264,13 +269,14 @@ fn changes(change: &Change) -> Vec<ChangeForm> {
 }
 
 fn credential(action: &CredentialAction) -> CredentialForm {
-    let CredentialAction { credential: Credential { method, source: _, reset }, mark } = action;
+    let CredentialAction { credential: Credential { method, source, reset }, mark } = action;
     let mark = match mark {
         CredentialMark::None => "none",
-        CredentialMark::Owed(_) => "owed",
+        CredentialMark::Owed(_) | CredentialMark::Ordered(..) => "owed",
         CredentialMark::Given(_) => "given",
     };
-    CredentialForm { method: method.as_str(), reset: reset.as_ref().map(ToString::to_string), mark }
+    let from = source.as_ref().map(ToString::to_string);
+    CredentialForm { method: method.as_str(), from, reset: reset.as_ref().map(ToString::to_string), mark }
 }
 
 fn form(change: FieldChange) -> ChangeForm {

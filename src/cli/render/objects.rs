@@ -32,7 +32,7 @@ impl Item {
         let died = unused_until.is_some_and(|until| until <= now);
         let credential = match credential {
             CredentialMark::None => None,
-            CredentialMark::Owed(_) => Some("owed"),
+            CredentialMark::Owed(_) | CredentialMark::Ordered(..) => Some("owed"),
             CredentialMark::Given(_) if died => Some("expired"),
             CredentialMark::Given(_) => Some("given"),
         };
@@ -78,12 +78,18 @@ impl Item {
         format!("---\n{document}status:\n  {status}\n")
     }
 
-    fn word(&self) -> &'static str {
+    /// `enabled`, with what stands in the way of signing in.
+    fn word(&self) -> String {
+        let secret = match self.credential {
+            Some("owed") => ", secret owed",
+            Some("expired") => ", secret expired",
+            Some(_) | None => "",
+        };
         match (self.state.retired, &self.state.locked, self.state.enabled) {
-            (true, _, _) => "retired",
-            (false, Some(_), _) => "locked",
-            (false, None, true) => "enabled",
-            (false, None, false) => "disabled",
+            (true, _, _) => "retired".into(),
+            (false, Some(reason), _) => format!("locked: {}", reason.as_str()),
+            (false, None, true) => format!("enabled{secret}"),
+            (false, None, false) => "disabled".into(),
         }
     }
 }
@@ -176,7 +182,7 @@ fn row(item: &Item, owner: &Name) -> Vec<String> {
             row.extend([user.username.to_string(), user.email.to_string(), user.role.to_string(), above.to_owned()]);
         }
     }
-    row.push(item.word().into());
+    row.push(item.word());
     row.push(match holder {
         Some(holder) if holder == owner => String::new(),
         Some(holder) => holder.to_string(),

@@ -48,8 +48,8 @@ pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
 
 /// Where it goes, who acts, and what else is there.
 fn header(planned: &Planned) -> String {
-    let Planned { plan, acting, loosened, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
-    let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _ } = plan;
+    let Planned { plan, acting, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
+    let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _, loosens } = plan;
     let mut out = String::new();
     match extent {
         Extent::Part if tally.documents > 0 => {
@@ -63,7 +63,7 @@ fn header(planned: &Planned) -> String {
     let _ = writeln!(out, "{}Owner  {owner}", left("Managed", &managed));
     // Where more than that would change, the gate says it.
     if plan.changes().next().is_none() {
-        for line in loosened {
+        for line in loosens {
             let _ = writeln!(out, "Loosened   {}", visible(line));
         }
     }
@@ -73,11 +73,18 @@ fn header(planned: &Planned) -> String {
     }
     if tally.owed > 0 {
         let credentials = counted(tally.owed, "credential is", "credentials are");
-        let _ = writeln!(out, "Owed       {credentials} not issued: the account is shut off, or declares none any more");
+        let _ = writeln!(
+            out,
+            "Owed       {credentials} not issued by this plan: the account is shut off, or no document here asks for one"
+        );
     }
     if tally.expired > 0 {
-        let died = counted(tally.expired, "secret has", "secrets have");
-        let _ = writeln!(out, "Expired    {died} died unused; another `credential.reset`, or `tenantry reset`, sends a new one");
+        let died = counted(tally.expired, "secret", "secrets");
+        let _ = writeln!(
+            out,
+            "Expired    {died} died unused, or will with this plan (a new e-mail); `tenantry reset`, or another `credential.reset`, \
+             sends a new one, and `tenantry get users` says whose"
+        );
     }
     if tally.locked > 0 {
         let _ = writeln!(out, "Locked     {}, until `tenantry unlock`", counted(tally.locked, "user", "users"));
@@ -288,20 +295,12 @@ mod tests {
             last_root: None,
             decisions,
             after: std::collections::BTreeMap::default(),
+            loosens: Vec::new(),
             tally,
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
         let acting = Acting::Operator;
-        Planned {
-            plan,
-            acting,
-            problems: Vec::new(),
-            refused: Vec::new(),
-            applied: Applied::default(),
-            loosened: Vec::new(),
-            read,
-            planned,
-        }
+        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
     }
 
     fn plain(planned: &Planned) -> String {

@@ -153,6 +153,7 @@ mod tests {
             last_root: None,
             decisions,
             after: std::collections::BTreeMap::default(),
+            loosens: Vec::new(),
             tally: Tally { documents: 3, ..Tally::default() },
         };
         let expected = "\

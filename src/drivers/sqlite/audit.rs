@@ -253,7 +253,7 @@ fn hex(hash: &Hash) -> String {
 pub(super) fn check_emptied(connection: &Connection) -> Result<(), DirectoryError> {
     // Beside `max` SQLite takes the other columns from the row that has it.
     let left = "SELECT kind || '/' || namespace || '/' || name FROM \
-                (SELECT kind, namespace, name, verb, max(seq) FROM audit GROUP BY remote) WHERE verb <> 'delete' LIMIT 1";
+                (SELECT kind, namespace, name, verb, max(seq) FROM audit WHERE kind <> 'project' GROUP BY remote) WHERE verb <> 'delete' LIMIT 1";
     let left: Option<String> =
         connection.query_row(left, [], |row| row.get(0)).optional().map_err(|error| failed("read the audit trail", error))?;
     let Some(key) = left else { return Ok(()) };

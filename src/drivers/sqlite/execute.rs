@@ -229,7 +229,7 @@ impl Chunk<'_> {
             source.as_deref().filter(|_| managed),
             (!managed).then(|| to.key.to_smolstr()).as_deref(),
             stays,
-            to.locked.as_deref().filter(|_| managed).map(Paragraph::as_str),
+            to.locked.as_deref().map(Paragraph::as_str),
         ]);
         done.map_err(|error| violated(change, error))?;
         secrets::kill(self.transaction, &id, *secret, now)?;

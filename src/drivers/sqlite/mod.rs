@@ -4,6 +4,7 @@
 //! One connection writes. All of it runs on blocking threads. What is written is there once [`Directory::execute_all`] has
 //! said so (`synchronous = FULL`), and a chunk of changes is there as a whole or not at all, each with its audit record.
 
+mod applied;
 mod audit;
 mod execute;
 mod lease;
@@ -20,7 +21,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode};
 
 use crate::{
     directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, Run, SignIn},
@@ -148,29 +149,7 @@ impl Directory for Sqlite {
 
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
         let (owner, root, settings) = (owner.clone(), root.map(str::to_owned), settings.clone());
-        let write = move |connection: &mut Connection| {
-            let json = serde_json::to_string(&settings).expect("settings are JSON");
-            let mut write = || -> rusqlite::Result<()> {
-                let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-                let keep = |read: &str, write: &str, values: &[&str]| -> rusqlite::Result<()> {
-                    let known: Option<bool> =
-                        transaction.query_row(read, rusqlite::params_from_iter(values), |row| row.get(0)).optional()?;
-                    if known != Some(true) {
-                        transaction.execute(write, rusqlite::params_from_iter(values))?;
-                    }
-                    Ok(())
-                };
-                if let Some(root) = &root {
-                    let read = "SELECT root = ?2 FROM applied WHERE owner = ?1";
-                    keep(read, "INSERT OR REPLACE INTO applied (owner, root) VALUES (?1, ?2)", &[owner.as_str(), root])?;
-                }
-                let read = "SELECT project = ?2 AND settings = ?3 FROM settings WHERE owner = ?1";
-                let write = "INSERT OR REPLACE INTO settings (owner, project, settings) VALUES (?1, ?2, ?3)";
-                keep(read, write, &[owner.as_str(), settings.project.as_str(), &json])?;
-                transaction.commit()
-            };
-            write().map_err(|error| failed("remember what was applied", error))
-        };
+        let write = move |connection: &mut Connection| applied::remember(connection, &owner, root.as_deref(), &settings);
         self.write("remember what was applied", write).await
     }
 

@@ -18,7 +18,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
+    model::{Body, Deletion, Key, Kind, Method, Name, Namespace, Paragraph, RemoteId, State},
     observed::{Applied, CredentialMark, Live, Observed, Settings, Spent, Stranger},
 };
 
@@ -95,22 +95,22 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
     Ok(Observed { ours, strangers, spent, applied: Applied { root, settings, others } })
 }
 
-/// The settings that an owner applied last, and whose the projects of the other owners are.
-fn settings(connection: &Connection, owner: &Name) -> Result<(Option<Settings>, BTreeMap<Name, Name>), DirectoryError> {
+/// The settings that an owner applied last, and those of the other owners.
+fn settings(connection: &Connection, owner: &Name) -> Result<(Option<Settings>, BTreeMap<Name, Settings>), DirectoryError> {
     let failed = |error| failed("read what was applied", error);
     let wrong = |error: &dyn std::fmt::Display| {
         DirectoryError::new("read what was applied", ErrorKind::Incomplete).because(error.to_string())
     };
     let name = |text: &str| Name::new(text).map_err(|error| wrong(&error));
-    let mut statement = connection.prepare("SELECT owner, project, settings FROM settings").map_err(failed)?;
+    let mut statement = connection.prepare("SELECT owner, settings FROM settings").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let (mut ours, mut others) = (None, BTreeMap::new());
     while let Some(row) = rows.next().map_err(failed)? {
         let text = |column| row.get::<_, String>(column).map_err(failed);
-        if text(0)? == owner.as_str() {
-            ours = Some(serde_json::from_str(&text(2)?).map_err(|error| wrong(&error))?);
-        } else {
-            others.insert(name(&text(1)?)?, name(&text(0)?)?);
+        let settings: Settings = serde_json::from_str(&text(1)?).map_err(|error| wrong(&error))?;
+        match name(&text(0)?)? {
+            whose if whose == *owner => ours = Some(settings),
+            whose => drop(others.insert(whose, settings)),
         }
     }
     Ok((ours, others))
@@ -277,6 +277,7 @@ pub(super) fn decode(
             enabled: flag(7)?,
             version,
             created_at: time(number(17)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            locked: optional(20)?.and_then(|text| Paragraph::new(text).ok()).map(Box::new),
             fit: fit(kind, row),
             id: RemoteId(id),
         })));
@@ -368,6 +369,11 @@ fn mark(text: &str) -> Option<CredentialMark> {
     let (word, reset) = text.split_once(':')?;
     match word {
         "owed" => Some(CredentialMark::Owed(SmolStr::new(reset))),
+        "ordered" => {
+            let (method, reset) = reset.split_once(':')?;
+            let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
+            Some(CredentialMark::Ordered(method, SmolStr::new(reset)))
+        }
         "given" => Some(CredentialMark::Given(SmolStr::new(reset))),
         _ => None,
     }
@@ -378,6 +384,7 @@ pub(super) fn unmark(mark: &CredentialMark) -> Option<SmolStr> {
     match mark {
         CredentialMark::None => None,
         CredentialMark::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
+        CredentialMark::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
         CredentialMark::Given(reset) => Some(format_smolstr!("given:{reset}")),
     }
 }

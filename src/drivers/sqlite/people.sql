@@ -1,4 +1,4 @@
--- People: secrets, locks, settings.
+-- People: secrets, locks, settings. `objects.credential` can be 'ordered:METHOD:RESET' as well.
 
 ALTER TABLE objects ADD COLUMN locked TEXT;            -- why a user is shut off against the declaration
 ALTER TABLE objects ADD COLUMN unused_until INTEGER;   -- when the secret given last dies; NULL once it was used

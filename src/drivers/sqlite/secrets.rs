@@ -5,17 +5,17 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use smol_str::format_smolstr;
 
 use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
     drivers::rows::Secret,
     model::{Key, PasswordHash, RemoteId, TokenHash, Username},
+    observed::CredentialMark,
 };
 
 use super::{
     audit::{Record, Trail},
-    failed, schema,
+    failed, observe, schema,
 };
 
 /// Does to the secret of an account what a write of the account does to it.
@@ -55,8 +55,8 @@ pub(super) fn issue(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(issues.len());
         for Issue { debt, secret, until } in issues {
-            let owed = format_smolstr!("owed:{}", debt.owed);
-            let values = params![debt.id.0.as_str(), owed.as_str(), run.owner.as_str()];
+            let owed = observe::unmark(&debt.owed);
+            let values = params![debt.id.0.as_str(), owed.as_deref(), run.owner.as_str()];
             let row: Option<i64> = transaction.prepare_cached(find)?.query_row(values, |row| row.get(0)).optional()?;
             let Some(row) = row else {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more, or cannot sign in")));
@@ -91,8 +91,9 @@ pub(super) fn delivered(
         let mut statement = Trail::statement(&transaction)?;
         let mut outcomes = Vec::with_capacity(debts.len());
         for debt in debts {
-            let (owed, given) = (format_smolstr!("owed:{}", debt.owed), format_smolstr!("given:{}", debt.owed));
-            let values = params![debt.id.0.as_str(), owed.as_str(), given.as_str()];
+            let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
+            let (owed, given) = (observe::unmark(&debt.owed), observe::unmark(&given));
+            let values = params![debt.id.0.as_str(), owed.as_deref(), given.as_deref()];
             if transaction.prepare_cached(mark)?.execute(values)? == 0 {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more")));
                 continue;
@@ -134,11 +135,18 @@ fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, cha
     }
 }
 
+/// Refuses a directory that is not there: whoever asks for somebody in it must not hear that there is no such person.
+fn there(path: &Path) -> Result<(), DirectoryError> {
+    if schema::exists(path)? {
+        return Ok(());
+    }
+    let operation = format!("read {}", path.display());
+    Err(DirectoryError::new(operation, ErrorKind::Unavailable).because("there is no such file: nothing was ever applied here"))
+}
+
 /// What a password is checked against.
 pub(super) fn sign_in(path: &Path, username: &Username) -> Result<Option<SignIn>, DirectoryError> {
-    if !schema::exists(path)? {
-        return Ok(None);
-    }
+    there(path)?;
     let sql = "SELECT s.password, s.must_change, o.unused_until, o.enabled, o.retired_at IS NOT NULL \
                FROM objects o JOIN secrets s ON s.object = o.row WHERE o.username = ?1 AND s.password IS NOT NULL";
     let connection = schema::reader(path)?;
@@ -161,9 +169,7 @@ const LINK: &str = "FROM objects o JOIN secrets s ON s.object = o.row \
 
 /// Whether a link could be used.
 pub(super) fn redeemable(path: &Path, token: &TokenHash, now: Timestamp) -> Result<bool, DirectoryError> {
-    if !schema::exists(path)? {
-        return Ok(false);
-    }
+    there(path)?;
     let sql = format!("SELECT EXISTS (SELECT 1 {LINK})");
     let found = schema::reader(path)?.query_row(&sql, params![token.expose(), now.as_microsecond()], |row| row.get(0));
     found.map_err(|error| failed("look at a link", error))

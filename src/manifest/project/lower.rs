@@ -58,9 +58,7 @@ impl Project {
             protected: known,
             passwords: passwords.as_ref().map_or(default.passwords, |passwords| passwords_of(passwords, it)),
             mail: mail.as_ref().and_then(|mail| mail_of(mail, it)),
-            base_url: links
-                .as_ref()
-                .and_then(|LinksSpec { base_url }| it.value("spec.links.baseUrl", base_url, |text| url(text, &["https", "http"]))),
+            base_url: links.as_ref().and_then(|LinksSpec { base_url }| it.value("spec.links.baseUrl", base_url, base_of_links)),
             ledger: ledger.as_ref().and_then(|choice| ledger_of(choice, it)),
         }
     }
@@ -250,6 +248,25 @@ fn url(text: &str, schemes: &[&str]) -> Result<SmolStr, ValueError> {
         }
         Some(_) | None => Err(ValueError::new(format!("must be a URL that begins with `{}://`", schemes[0]))),
     }
+}
+
+/// What links are made of by putting a path behind it. A link carries a secret: it goes over TLS, or stays on this machine.
+fn base_of_links(text: &str) -> Result<SmolStr, ValueError> {
+    let found = url(text, &["https", "http"])?;
+    let rest = text.split_once("://").map_or("", |it| it.1);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+    if text.contains(['?', '#', '%', '\\']) || (!path.is_empty() && path.trim_end_matches('/').split('/').any(odd)) {
+        return Err(ValueError::new(
+            "must be a plain address, such as `https://accounts.acme.example/people`: no `?`, `#`, `%` or `..`",
+        ));
+    }
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |it| it.0);
+    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+    if text.starts_with("http://") && !loopback {
+        return Err(ValueError::new("must begin with `https://`: whoever reads a link on its way can set the password"));
+    }
+    Ok(found)
 }
 
 fn host_name(text: &str) -> Result<SmolStr, ValueError> {

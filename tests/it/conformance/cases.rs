@@ -494,7 +494,7 @@ pub(crate) async fn remembers_what_each_owner_applied(org: Org) {
     org.directory.remember(&name("other"), None, &actor).await.unwrap();
     let other = org.directory.observe(&name("other"), &Scope::All, WINDOW).await.unwrap();
     assert_eq!(other.applied.root.as_deref(), Some("elsewhere"), "a part says nothing of the root");
-    assert_eq!((other.applied.settings, other.applied.others), (Some(actor), [(settings.project.clone(), name("acme"))].into()));
+    assert_eq!((other.applied.settings, other.applied.others), (Some(actor), [(name("acme"), settings.clone())].into()));
     let third = org.directory.observe(&name("third"), &Scope::All, WINDOW).await.unwrap();
     assert_eq!((third.applied.root, third.applied.settings), (None, None));
     assert_eq!(third.applied.others.len(), 2);

@@ -280,8 +280,7 @@ pub(crate) fn delete(key: &Key) -> Change {
 
 /// A debt of somebody, as it stands in their mark.
 pub(crate) fn debt(live: &Live) -> Debt {
-    let owed = live.credential.reset().unwrap().clone();
-    Debt { key: live.state.key.clone(), id: live.id.clone(), owed }
+    Debt { key: live.state.key.clone(), id: live.id.clone(), owed: live.credential.clone() }
 }
 
 /// A link to store for somebody, that lives until then.

@@ -134,10 +134,16 @@ fn one_refused_address_stops_nobody_else_and_a_closed_server_is_asked_once() {
     assert_eq!(world.letters.recipients(), ["v@x.example"]);
     let people: String = (0..100).map(|row| format!("; user p{row} company=c method=Invite")).collect();
     let many = format!("{HOME}{people}");
+    // What one of them makes the server say sounds as if it were for everybody.
+    world.letters.fate(|_, to| (to == "u@x.example").then_some(MailErrorKind::Refused));
+    assert_eq!(failures(&world, &format!("{HOME}; user q1 company=c method=Invite; user q2 company=c method=Invite")).len(), 1);
+    let before = world.letters.sent().len();
+    assert_eq!(before, 3);
     // It answers ten letters and is gone.
-    world.letters.fate(|nth, _| (nth > 10).then_some(MailErrorKind::Unavailable));
+    world.letters.fate(move |nth, _| (nth >= before + 10).then_some(MailErrorKind::Unavailable));
+    let many = format!("{many}; user q1 company=c method=Invite; user q2 company=c method=Invite");
     let failed = failures(&world, &many);
-    assert_eq!((failed.len(), world.letters.sent().len()), (91, 11));
+    assert_eq!((failed.len(), world.letters.sent().len()), (91, before + 10));
     let stored = (0..100).filter(|row| world.directory.secret(&key(&format!("user/default/p{row}"))).is_some()).count();
     assert!(stored < 50, "no secret is stored for those who are not tried: {stored}");
     world.letters.fate(|_, _| None);
@@ -145,7 +151,7 @@ fn one_refused_address_stops_nobody_else_and_a_closed_server_is_asked_once() {
     let mut reached = world.letters.recipients();
     reached.sort();
     reached.dedup();
-    assert_eq!(reached.len(), 102, "everybody got one");
+    assert_eq!(reached.len(), 104, "everybody got one");
 }
 
 #[test]
@@ -292,12 +298,10 @@ fn lock_shuts_off_against_the_declaration_until_unlock() {
     assert_eq!(world.letters.sent().len(), 2, "the password is still theirs");
     assert_eq!(order(&mut world, "user/default/v", Order::Unlock), [""; 0]);
 
-    // One whose invite died with the lock gets another, from the next run that has the document.
+    // One whose invite died with the lock gets something to sign in with at once.
     order(&mut world, U, Order::Lock(reason));
     order(&mut world, U, Order::Unlock);
-    assert_eq!(world.says(&text), ["credential user/default/u Owed"]);
-    world.bring(&text);
-    assert_eq!(world.letters.recipients()[2..], ["u@x.example"]);
+    assert_eq!((world.letters.recipients()[2..].to_vec(), world.says(&text)), (vec!["u@x.example".to_owned()], vec![]));
 }
 
 #[test]
@@ -357,4 +361,89 @@ fn what_is_protected_is_not_locked() {
     world.project.protected.insert(key(U));
     world.orders = [(key(U), Order::Lock(tenantry::model::Paragraph::new("x").unwrap()))].into();
     assert_eq!(world.says("part"), ["held user/default/u Protected"]);
+}
+
+#[test]
+fn what_a_reset_killed_does_not_come_back_by_the_way_of_a_document() {
+    let text = "company c; user u company=c method=Secret env=GOOD";
+    let mut world = World::holding(text);
+    let leaked = world.directory.secret(&key(U));
+    world.letters.fate(|_, _| Some(MailErrorKind::Rejected));
+    world.orders = [(key(U), Order::Reset(Method::Temporary))].into();
+    world.run("part");
+    world.orders.clear();
+    world.letters.fate(|_, _| None);
+    assert_ne!(world.directory.secret(&key(U)), leaked);
+    world.expect(text, &["credential user/default/u Owed"]);
+    world.bring(text);
+    assert_eq!(world.letters.sent().len(), 1, "the reset is made good as it was asked for");
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: true })));
+    // Nor by being locked and unlocked before it was used.
+    order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("leaked").unwrap()));
+    order(&mut world, U, Order::Unlock);
+    world.bring(text);
+    assert_eq!(world.letters.sent().len(), 2);
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: true })));
+    // A new request of the document is one.
+    world.bring("company c; user u company=c method=Secret env=GOOD reset=1");
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: false })));
+}
+
+#[test]
+fn a_reset_that_failed_is_made_good_whatever_is_declared() {
+    for declared in ["", " method=None"] {
+        let text = format!("company c; user u company=c{declared}");
+        let mut world = World::holding(&text);
+        world.letters.close(Some(MailErrorKind::Unavailable));
+        world.orders = [(key(U), Order::Reset(Method::Invite))].into();
+        world.run("part");
+        world.orders.clear();
+        world.letters.close(None);
+        assert_eq!(world.says("part; user v company=c"), ["create user/default/v Declared"], "not by a part without them");
+        world.expect(&text, &["credential user/default/u Owed"]);
+        world.bring(&text);
+        assert_eq!(world.letters.sent()[0].occasion, Occasion::Invite, "{declared}");
+    }
+}
+
+#[test]
+fn a_lock_does_not_wait_for_whoever_holds_the_lease() {
+    let mut world = World::holding("company c; user u company=c");
+    let lease = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = lease.block_on(tenantry::directory::Directory::lease(&world.directory, std::time::Duration::ZERO)).unwrap();
+    order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("now").unwrap()));
+    assert!(!world.enabled(U));
+    world.orders = [(key(U), Order::Unlock)].into();
+    assert!(world.apply("part", tenantry::plan::Allow::default()).is_err(), "letting in waits");
+    drop(held);
+}
+
+#[test]
+fn a_lock_outlives_being_released_and_taken_over_again() {
+    let mut world = World::holding("company c; user u company=c deletion=Retain");
+    order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("stolen").unwrap()));
+    world.bring("company c");
+    let id = world.directory.snapshot().strangers[0].id.0.to_string();
+    let again = format!("company c; user u company=c adopt={id}");
+    world.bring(&again);
+    let live = world.live(U);
+    assert!(!live.state.enabled && live.state.locked.is_some());
+    order(&mut world, U, Order::Unlock);
+    assert!(world.live(U).state.enabled);
+}
+
+#[test]
+fn the_digest_covers_where_a_secret_is_found() {
+    let world = World::holding("company c");
+    let digest = |env: &str| world.plan(&format!("company c; user u company=c method=Secret env={env}")).plan.digest();
+    assert_ne!(digest("GOOD"), digest("HASH"));
+}
+
+#[test]
+fn a_secret_that_will_die_with_its_address_is_told_before() {
+    let world = World::holding(HOME);
+    let moved = HOME.replace("method=Invite", "method=Invite email=new@x.example");
+    assert_eq!(world.plan(&moved).plan.tally.expired, 1);
+    let with_reset = HOME.replace("method=Invite", "method=Invite email=new@x.example reset=1");
+    assert_eq!(world.plan(&with_reset).plan.tally.expired, 0);
 }

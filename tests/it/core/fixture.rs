@@ -187,6 +187,7 @@ impl World {
             label: username.into(),
             email: Some(format!("{username}@x.example").into()),
             enabled: true,
+            locked: None,
             version: None,
             created_at: self.directory.now(),
             fit: Ok(Words::read(&words).body()),

@@ -118,3 +118,29 @@ fn two_owners_of_projects_of_one_name_live_side_by_side() {
     world.project.owner = name("others");
     assert_eq!(message(&world, "company d title=New"), None);
 }
+
+#[test]
+fn under_another_name_nobody_gets_rid_of_who_acts() {
+    let mut world = guarded();
+    (world.project.name, world.project.owner, world.project.actor) = (name("fresh"), name("fresh"), None);
+    assert!(message(&world, "part; company d").unwrap().contains("`actor`: u (of the owner `default`) → none"));
+    world.project.actor = Some(Username::new("v").unwrap());
+    assert!(message(&world, "part; company d").unwrap().contains("`actor`: u (of the owner `default`) → v"));
+    // The same one acts: that is nothing looser, and whether they may is for the gate `role`.
+    world.project.actor = Some(Username::new("u").unwrap());
+    assert_eq!(message(&world, "part; company d"), None);
+    // The settings alone, and they are known from then on.
+    world.project.actor = None;
+    assert_eq!(world.plan("part").refused.len(), 0);
+    world.run("part");
+    assert_eq!(message(&world, "part; company d"), None);
+}
+
+#[test]
+fn whoever_approves_a_digest_approves_what_is_loosened() {
+    let mut world = guarded();
+    let before = world.plan(HOME).plan.digest();
+    world.project.actor = None;
+    let plan = world.plan(HOME).plan;
+    assert!(plan.digest() != before && plan.changes().next().is_none() && plan.loosens.len() == 1);
+}

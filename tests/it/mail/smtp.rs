@@ -50,7 +50,7 @@ async fn one_recipient_is_refused_and_the_next_is_not() {
     let mailer = server.mailer(None);
     for (to, kind, words) in [
         ("gone@b.example", MailErrorKind::Rejected, "does not take the recipient: 550 5.1.1 no such mailbox"),
-        ("later@b.example", MailErrorKind::Rejected, "does not take the recipient: 451 4.7.1 greylisted"),
+        ("later@b.example", MailErrorKind::Deferred, "does not take the recipient: 451 4.7.1 greylisted"),
         ("away@b.example", MailErrorKind::Refused, "sends no mail for us: 554 5.7.1 relay access denied"),
         ("spam@b.example", MailErrorKind::Rejected, "does not take the letter: 554"),
     ] {

@@ -64,6 +64,7 @@ impl World {
                 label: user.username.as_str().into(),
                 email: Some(user.email.as_str().into()),
                 enabled,
+                locked: None,
                 version: None,
                 created_at: self.directory.now(),
                 fit: Ok(Body::User(user)),

@@ -54,7 +54,7 @@ impl World {
         let key = key(&format!("user/n/{called}"));
         let id = self.org.live(&key).await.id;
         let until = Some(Timestamp::now() + Span::new().minutes(minutes));
-        let issues = [Issue { debt: Debt { key, id, owed: "x".into() }, secret, until }];
+        let issues = [Issue { debt: Debt { key, id, owed: CredentialMark::Owed("x".into()) }, secret, until }];
         self.org.directory.issue(&issues, &self.org.run).await.pop().unwrap().unwrap();
     }
 

@@ -433,11 +433,11 @@ async fn the_log_holds_no_secret_at_any_level() {
 }
 
 #[tokio::test]
-async fn before_there_is_a_directory_there_is_nobody() {
+async fn before_there_is_a_directory_nobody_hears_that_they_are_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]);
-    assert_eq!(server.set(UNKNOWN, GOOD).await.status, 410);
-    assert_eq!(server.change("mara", GOOD, "a new One").await.status, 403);
+    assert_eq!(server.set(UNKNOWN, GOOD).await.status, 503);
+    assert_eq!(server.change("mara", GOOD, "a new One").await.status, 503);
     drop(server);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and none is made");
 }
