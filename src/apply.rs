@@ -134,7 +134,7 @@ impl Application<'_> {
         let results: Vec<Outcome> = plan.changes().map(outcome).collect();
         let undone = |it: &Outcome| match &it.result {
             ResultKind::Skipped(Skipped::Interrupted) => true,
-            ResultKind::Failed { interrupted, .. } => *interrupted,
+            ResultKind::Failed { message: _, retry_helps: _, refused: _, interrupted } => *interrupted,
             ResultKind::Applied | ResultKind::Skipped(Skipped::Dependency(_)) => false,
         };
         let interrupted = run.stop.requested() && results.iter().any(undone);

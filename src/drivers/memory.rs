@@ -185,6 +185,13 @@ impl Memory {
         self.lock().failing_delivered = Some((nth, kind));
     }
 
+    /// Lets nothing fail any more that was to fail.
+    pub fn mend(&self) {
+        let mut inner = self.lock();
+        inner.failing.clear();
+        (inner.failing_issue, inner.failing_delivered) = (None, None);
+    }
+
     /// Makes every look fail, or with `None` no more.
     pub fn fail_observe(&self, kind: Option<ErrorKind>) {
         self.lock().blind = kind;

@@ -173,8 +173,8 @@ impl Board<'_> {
     /// | account | then |
     /// |---|---|
     /// | a reset was ordered | owed in the way that was ordered |
-    /// | ours, enabled again, and its secret died unused | owed: as declared if that is mailed, else a temporary password |
     /// | ours, and `reset` differs from the one handled last | owed as declared |
+    /// | ours, enabled again, and its secret died unused | owed: as declared if that is mailed, else a temporary password |
     /// | ours, owed in the way that was ordered, has a document, and can sign in | the same: it is due |
     /// | ours, owed, declared, and can sign in | the same: it is due |
     /// | ours otherwise, or not declared | nothing |
@@ -200,14 +200,14 @@ impl Board<'_> {
         if let Some(Order::Reset(method)) = self.input.policy.orders.get(draft.key) {
             return Some(ordered(*method));
         }
+        if let Some(it) = declared.filter(|it| it.reset.is_some() && it.reset.as_ref() != handled) {
+            return Some(action(it.clone(), CredentialMark::Owed(asked(it))));
+        }
         if self.died_and_enabled(draft) {
             // What was killed must not come back to life: a declared password may be the one that was given up.
             let mailed = declared.filter(|it| matches!(it.method, Method::Invite | Method::Temporary));
             let owed = || CredentialMark::Owed(handled.cloned().unwrap_or_default());
             return Some(mailed.map_or_else(|| ordered(Method::Temporary), |it| action(it.clone(), owed())));
-        }
-        if let Some(it) = declared.filter(|it| it.reset.is_some() && it.reset.as_ref() != handled) {
-            return Some(action(it.clone(), CredentialMark::Owed(asked(it))));
         }
         let able = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
         match (&live.credential, declared) {

@@ -447,3 +447,12 @@ fn a_secret_that_will_die_with_its_address_is_told_before() {
     let with_reset = HOME.replace("method=Invite", "method=Invite email=new@x.example reset=1");
     assert_eq!(world.plan(&with_reset).plan.tally.expired, 0);
 }
+
+#[test]
+fn enabled_again_and_asked_for_anew_is_one_letter() {
+    let world = World::holding(HOME);
+    world.bring(&HOME.replace("method=Invite", "method=Invite off"));
+    let again = HOME.replace("method=Invite", "method=Invite reset=2");
+    world.bring(&again);
+    assert_eq!((world.letters.sent().len(), mark(&world, U)), (3, given("2")));
+}

@@ -11,10 +11,11 @@ use smol_str::{SmolStr, format_smolstr};
 use tenantry::{
     apply::apply,
     desired::{self, Desired, Known},
-    directory::{Directory, ErrorKind, Run, Stop},
+    directory::{Directory, ErrorKind, NewSecret, Run, Stop},
     drivers::Memory,
+    mail::MailErrorKind,
     manifest::Project,
-    model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State},
+    model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, TokenHash},
     observed::{CredentialMark, Observed, Scope, Stranger},
     plan::{self, Input, Plan, Policy, Purge, Reason},
     report::{Report, ResultKind},
@@ -32,12 +33,13 @@ pub(super) struct World {
     /// The request each account was last given a credential for.
     handled: RefCell<BTreeMap<RemoteId, SmolStr>>,
     runs: Cell<u64>,
+    letters: Letterbox,
 }
 
 impl World {
     pub(super) fn new(foreigners: &[Foreign]) -> Self {
         let (foreigners, handled) = (RefCell::new(foreigners.to_vec()), RefCell::default());
-        Self { directory: Memory::new(), foreigners, handled, runs: Cell::new(0) }
+        Self { directory: Memory::new(), foreigners, handled, runs: Cell::new(0), letters: Letterbox::new() }
     }
 
     pub(super) fn later(&self, days: i64) {
@@ -101,7 +103,7 @@ impl World {
             stop: Stop::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(apply(&self.directory, plan, &Letterbox::new().issuer(&Project::default()), &run, &|_| {}))
+        runtime.block_on(apply(&self.directory, plan, &self.letters.issuer(&Project::default()), &run, &|_| {}))
     }
 
     /// Plans and applies; every change that the plan holds possible must be possible.
@@ -117,7 +119,8 @@ impl World {
         plan
     }
 
-    /// Plans and applies while one of the changes fails, or only its answer does.
+    /// Plans and applies while one of the changes fails, or only its answer does, and some letters do not go out, or go out and
+    /// are not marked.
     pub(super) fn fail(&self, desired: &Desired, project: &Project, nth: &prop::sample::Index, lost: bool, kind: ErrorKind) {
         let before = self.directory.snapshot();
         let plan = self.decide(desired, project, &Scope::All);
@@ -126,8 +129,37 @@ impl World {
             let nth = nth.index(steps) as u64 + 1;
             if lost { self.directory.lose_answer(nth, kind) } else { self.directory.fail_execute(nth, kind) }
         }
+        let unlucky = nth.index(3);
+        let kinds = [MailErrorKind::Rejected, MailErrorKind::Unavailable, MailErrorKind::Refused];
+        self.letters.fate(move |row, _| (row % 3 == unlucky).then_some(kinds[unlucky]));
+        if lost {
+            self.directory.fail_delivered(1 + unlucky as u64, ErrorKind::Unavailable);
+        } else {
+            self.directory.fail_issue(1 + unlucky as u64, ErrorKind::Unavailable);
+        }
         self.run(&plan);
+        self.letters.fate(|_, _| None);
+        self.directory.mend();
         self.kept(desired, &plan, &before);
+    }
+
+    /// Who has a secret that lives was sent just that one, and nobody was sent a later one that is dead.
+    fn letters_arrived(&self) {
+        let sent = self.letters.sent();
+        for live in self.directory.snapshot().ours {
+            let (Some(NewSecret::Link(token)), Some(user)) = (self.directory.secret(&live.state.key), live.state.body.user())
+            else {
+                continue;
+            };
+            let last = sent.iter().rev().find(|letter| letter.to == user.email.as_str());
+            let token_of = |link: &str| TokenHash::of(link.rsplit('/').next().unwrap_or_default().as_bytes());
+            assert!(last.is_some_and(|letter| token_of(&letter.secret) == token), "{} has a link that nobody got", live.state.key);
+        }
+        for live in self.directory.snapshot().ours.iter().filter(|live| live.state.enabled && !live.state.retired) {
+            let used_or_there = live.unused_until.is_none() || self.directory.secret(&live.state.key).is_some();
+            let told = live.unused_until.is_some_and(|until| until <= self.directory.now());
+            assert!(used_or_there || told, "{} has nothing to sign in with, and nobody says so", live.state.key);
+        }
     }
 
     /// What holds for every run, whatever it was about and whatever failed.
@@ -139,7 +171,8 @@ impl World {
         for live in after.ours.iter().filter(|live| was.get(&live.id) != Some(&&live.credential)) {
             let CredentialMark::Given(reset) = &live.credential else { continue };
             let last = self.handled.borrow_mut().insert(live.id.clone(), reset.clone());
-            assert_ne!(last.as_ref(), Some(reset), "{} is given a credential again\n{}", live.state.key, told(plan));
+            let owed_before = was.get(&live.id).is_some_and(|mark| mark.is_owed());
+            assert!(owed_before || last.as_ref() != Some(reset), "{} is given a credential again\n{}", live.state.key, told(plan));
         }
     }
 
@@ -149,6 +182,7 @@ impl World {
             let writes = self.directory.writes();
             let changes: usize = all.iter().map(|(it, project)| self.carry_out(it, project, &Scope::All).changes().count()).sum();
             if changes == 0 {
+                self.letters_arrived();
                 assert_eq!(self.directory.writes(), writes, "a run that changes nothing writes nothing");
                 return;
             }
