@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use jiff::SignedDuration;
@@ -131,7 +132,8 @@ impl World {
         }
         let unlucky = nth.index(3);
         let kinds = [MailErrorKind::Rejected, MailErrorKind::Unavailable, MailErrorKind::Refused];
-        self.letters.fate(move |row, _| (row % 3 == unlucky).then_some(kinds[unlucky]));
+        let tries = AtomicUsize::new(unlucky);
+        self.letters.fate(move |_, _| (tries.fetch_add(1, Ordering::SeqCst) % 2 == 0).then_some(kinds[unlucky]));
         if lost {
             self.directory.fail_delivered(1 + unlucky as u64, ErrorKind::Unavailable);
         } else {
