@@ -121,7 +121,7 @@ impl Stage {
         // Nobody in the organisation has a credential.
         let post = Arc::new(Mailer::open(None, Path::new("."), None).unwrap());
         let issuer = Issuer::new(&self.project, false, Vault::new(Path::new("."), |_| None), post);
-        let report = self.runtime.block_on(apply::apply(directory, plan, &issuer, &run, &|_| {}));
+        let report = self.runtime.block_on(apply::apply(directory, plan, &issuer, &run, None, &|_| {}));
         assert_eq!(report.done().applied, self.organisation.documents as u64);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Run},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Lease, Run},
     issue::{Due, IssueError, Issuer, issue},
     model::{Key, RemoteId},
     plan::{Action, Change, Plan, Step},
@@ -26,7 +26,15 @@ pub enum Progress {
 pub type Told<'a> = dyn Fn(Progress) + Send + Sync + 'a;
 
 /// Carries out every change of a plan, stage after stage, and then gives out what is owed. A failure stops only what needs it.
-pub async fn apply(directory: &dyn Directory, plan: &Plan, issuer: &Issuer, run: &Run, told: &Told<'_>) -> Report {
+/// `write`, the right to change, is given back before the first mail.
+pub async fn apply(
+    directory: &dyn Directory,
+    plan: &Plan,
+    issuer: &Issuer,
+    run: &Run,
+    write: Option<Lease>,
+    told: &Told<'_>,
+) -> Report {
     let (results, undone, reached, ids) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
     let mut state = Application { results, undone, reached, ids, told };
     for stage in plan.stages() {
@@ -42,6 +50,7 @@ pub async fn apply(directory: &dyn Directory, plan: &Plan, issuer: &Issuer, run:
             state.execute(directory, std::mem::replace(&mut ready, rest), run).await;
         }
     }
+    drop(write);
     state.issue(directory, plan, issuer, run).await;
     state.report(plan, run)
 }

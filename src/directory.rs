@@ -53,9 +53,9 @@ pub trait Directory: Send + Sync {
     /// Writes only where that differs from what is remembered.
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError>;
 
-    /// Takes the one right to write, waiting up to `wait` for it; released on drop. Reading never takes it. One that
-    /// another run holds is [`ErrorKind::Locked`].
-    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError>;
+    /// Takes one of the two rights, waiting up to `wait` for it; released on drop. Reading takes none. One that another run
+    /// holds is [`ErrorKind::Locked`].
+    async fn lease(&self, right: Right, wait: Duration) -> Result<Lease, DirectoryError>;
 }
 
 /// A credential that an account owes.
@@ -130,6 +130,15 @@ pub struct SignIn {
     pub until: Option<Timestamp>,
     /// Whether the account can sign in at all.
     pub enabled: bool,
+}
+
+/// What a lease is for. Whoever takes both takes them in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// A whole run, until the last mail has gone out: minutes.
+    Run,
+    /// To decide and to change, on what nobody else changes meanwhile: as short as can be.
+    Write,
 }
 
 /// Who changes, why, and whether to go on: what the audit trail says of every change of a run.

@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use crate::{
     apply::{self, Told},
     desired::{self, Desired, Known},
-    directory::{Directory, DirectoryError, Run, Stop},
+    directory::{Directory, DirectoryError, Right, Run, Stop},
     issue::Issuer,
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
@@ -141,6 +141,9 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     Planned { plan, acting, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
+/// How long to wait, at least, for somebody else who is changing something: that takes seconds.
+const WRITING: Duration = Duration::from_mins(1);
+
 /// How a plan is carried out.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -183,14 +186,15 @@ pub async fn apply(
         Extent::Part => None,
     };
     let settings = Settings::of(request.project);
-    let new_settings = shown.applied.settings.as_ref().is_some_and(|last| *last != settings) || !shown.plan.loosens.is_empty();
+    let new_settings = request.orders.is_empty()
+        && (shown.applied.settings.as_ref().is_some_and(|last| *last != settings) || !shown.plan.loosens.is_empty());
     if shown.plan.changes().next().is_none() && new_root.is_none() && !new_settings {
         return Ok(Report::default());
     }
-    // Shutting off never waits: what a lock writes is one account each, under a precondition, and whoever holds the lease finds
-    // it moved.
+    // Shutting off never waits for somebody else's mails: a lock needs no more than the right to write.
     let urgent = !request.orders.is_empty() && request.orders.values().all(|order| matches!(order, plan::Order::Lock(_)));
-    let _lease = if urgent { None } else { Some(directory.lease(order.wait).await?) };
+    let _run = if urgent { None } else { Some(directory.lease(Right::Run, order.wait).await?) };
+    let write = directory.lease(Right::Write, order.wait.max(WRITING)).await?;
     let fresh = plan(directory, request).await?;
     let digest = fresh.plan.digest();
     // Nearly always the two are equal, which costs far less to find out than another digest.
@@ -209,12 +213,14 @@ pub async fn apply(
         losses_allowed: request.allow.removals.is_some(),
         stop: stop.clone(),
     };
-    let report = apply::apply(directory, &fresh.plan, issuer, &run, told).await;
+    let report = apply::apply(directory, &fresh.plan, issuer, &run, Some(write), told).await;
     // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
     let done = report.done();
     let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;
     let root = new_root.filter(|_| through).map(String::as_str);
-    if root.is_some() || shown.applied.settings.as_ref() != Some(&settings) {
+    // An order is no way to take settings over: nobody is asked about them there.
+    let settled = !request.orders.is_empty() || shown.applied.settings.as_ref() == Some(&settings);
+    if root.is_some() || !settled {
         directory.remember(&request.project.owner, root, &settings).await?;
     }
     Ok(report)

@@ -135,11 +135,16 @@ pub(crate) async fn reset(args: &ResetArgs, console: Console, interrupt: &Interr
     let ResetArgs { whom, method, how } = args;
     let order = |live: &Live, project: &Project| {
         let able = live.state.enabled && !live.state.retired;
-        let usual = if project.base_url.is_some() { Method::Invite } else { Method::Temporary };
+        let usual = usual(project);
         let refusal = || Failure::invalid(format!("`{}` cannot sign in, so nothing is sent", live.state.key));
         if able { Ok(Order::Reset(method.unwrap_or(usual))) } else { Err(refusal().hint("enable or unlock the account first")) }
     };
     run(whom, how, order, console, interrupt).await
+}
+
+/// What is sent where nobody says what.
+fn usual(project: &Project) -> Method {
+    if project.base_url.is_some() { Method::Invite } else { Method::Temporary }
 }
 
 /// Shuts off.
@@ -151,8 +156,8 @@ pub(crate) async fn lock(args: &LockArgs, console: Console, interrupt: &Interrup
 /// Lets the declaration count again.
 pub(crate) async fn unlock(args: &UnlockArgs, console: Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let UnlockArgs { whom, how } = args;
-    let order = |live: &Live, _: &Project| match &live.state.locked {
-        Some(_) => Ok(Order::Unlock),
+    let order = |live: &Live, project: &Project| match &live.state.locked {
+        Some(_) => Ok(Order::Unlock(usual(project))),
         None => Err(Failure::invalid(format!("`{}` is not locked", live.state.key))),
     };
     run(whom, how, order, console, interrupt).await

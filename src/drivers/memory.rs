@@ -13,7 +13,7 @@ use smol_str::{SmolStr, format_smolstr};
 use tokio::sync::Semaphore;
 
 use crate::{
-    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, NewSecret, Run},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, NewSecret, Right, Run},
     model::{Body, Key, Kind, Name, Namespace, RemoteId, Version},
     observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger},
     plan::Change,
@@ -25,7 +25,8 @@ use super::rows::{self, Above, Claim, Found, Secret, Step, Write};
 #[derive(Debug)]
 pub struct Memory {
     capabilities: Capabilities,
-    lease: Arc<Semaphore>,
+    run: Arc<Semaphore>,
+    write: Arc<Semaphore>,
     inner: Mutex<Inner>,
 }
 
@@ -81,7 +82,8 @@ impl Memory {
         let now = Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH);
         Self {
             capabilities: Capabilities::everything(),
-            lease: Arc::new(Semaphore::new(1)),
+            run: Arc::new(Semaphore::new(1)),
+            write: Arc::new(Semaphore::new(1)),
             inner: Mutex::new(Inner { now, ..Inner::default() }),
         }
     }
@@ -301,12 +303,16 @@ impl Directory for Memory {
         Ok(())
     }
 
-    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError> {
-        if let Ok(permit) = Arc::clone(&self.lease).try_acquire_owned() {
+    async fn lease(&self, right: Right, wait: Duration) -> Result<Lease, DirectoryError> {
+        let one = match right {
+            Right::Run => &self.run,
+            Right::Write => &self.write,
+        };
+        if let Ok(permit) = Arc::clone(one).try_acquire_owned() {
             return Ok(Lease::new(permit));
         }
         let locked = || DirectoryError::new("take the lock", ErrorKind::Locked(None));
-        let waiting = tokio::time::timeout(wait, Arc::clone(&self.lease).acquire_owned());
+        let waiting = tokio::time::timeout(wait, Arc::clone(one).acquire_owned());
         waiting.await.ok().and_then(Result::ok).map(Lease::new).ok_or_else(locked)
     }
 }

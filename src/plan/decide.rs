@@ -114,8 +114,8 @@ impl Board<'_> {
                 let locked = Some(Box::new(reason.clone()));
                 self.off(found, State { enabled: false, locked, ..found.clone() }, Reason::Locked)
             }
-            Order::Unlock if found.locked.is_none() => SETTLED,
-            Order::Unlock => {
+            Order::Unlock(_) if found.locked.is_none() => SETTLED,
+            Order::Unlock(_) => {
                 let shut = found.suspended || found.retired || self.over(found);
                 let enabled = !shut && closed.by(self.above(found).as_ref()).is_none();
                 to(State { enabled, locked: None, ..found.clone() }, Reason::Unlocked)

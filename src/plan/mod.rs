@@ -56,8 +56,8 @@ pub struct Purge {
 pub enum Order {
     /// `tenantry lock`: shut off against the declaration, for this reason.
     Lock(Paragraph),
-    /// `tenantry unlock`: what is declared counts again.
-    Unlock,
+    /// `tenantry unlock`: what is declared counts again. Who has nothing to sign in with gets a credential of this method.
+    Unlock(Method),
     /// `tenantry reset`: a new credential of this method.
     Reset(Method),
 }

@@ -173,6 +173,7 @@ impl Board<'_> {
     /// | account | then |
     /// |---|---|
     /// | a reset was ordered | owed in the way that was ordered |
+    /// | unlocked, and owed or its secret died unused | owed in the way that was ordered |
     /// | ours, and `reset` differs from the one handled last | owed as declared |
     /// | ours, enabled again, and its secret died unused | owed: as declared if that is mailed, else a temporary password |
     /// | ours, owed in the way that was ordered, has a document, and can sign in | the same: it is due |
@@ -187,9 +188,6 @@ impl Board<'_> {
         let live = match &draft.found {
             Found::Nothing => return declared.map(|it| action(it.clone(), CredentialMark::Owed(asked(it)))),
             Found::Stranger(..) => return declared.map(|it| action(it.clone(), CredentialMark::Given(asked(it)))),
-            Found::Live(live) if !self.mine(&live.state) => {
-                return declared.map(|it| action(it.clone(), CredentialMark::Given(asked(it))));
-            }
             Found::Live(live) => live,
         };
         let handled = live.credential.reset();
@@ -197,8 +195,24 @@ impl Board<'_> {
             let credential = Credential { method, source: None, reset: handled.cloned() };
             action(credential, CredentialMark::Ordered(method, handled.cloned().unwrap_or_default()))
         };
-        if let Some(Order::Reset(method)) = self.input.policy.orders.get(draft.key) {
-            return Some(ordered(*method));
+        if !self.mine(&live.state) {
+            // What another owner still owes is not forgotten.
+            return match &live.credential {
+                CredentialMark::Ordered(method, _) => Some(ordered(*method)),
+                CredentialMark::Owed(_) => declared.map(|it| action(it.clone(), live.credential.clone())),
+                CredentialMark::Given(_) | CredentialMark::None => {
+                    declared.map(|it| action(it.clone(), CredentialMark::Given(asked(it))))
+                }
+            };
+        }
+        let able = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
+        match (self.input.policy.orders.get(draft.key), &live.credential) {
+            (Some(Order::Reset(method)), _) => return Some(ordered(*method)),
+            (Some(Order::Unlock(_)), CredentialMark::Ordered(method, _)) if able => return Some(ordered(*method)),
+            (Some(Order::Unlock(method)), CredentialMark::Owed(_)) if able => return Some(ordered(*method)),
+            (Some(Order::Unlock(method)), _) if self.died_and_enabled(draft) => return Some(ordered(*method)),
+            (Some(Order::Unlock(_) | Order::Lock(_)), _) => return None,
+            (None, _) => {}
         }
         if let Some(it) = declared.filter(|it| it.reset.is_some() && it.reset.as_ref() != handled) {
             return Some(action(it.clone(), CredentialMark::Owed(asked(it))));
@@ -209,7 +223,6 @@ impl Board<'_> {
             let owed = || CredentialMark::Owed(handled.cloned().unwrap_or_default());
             return Some(mailed.map_or_else(|| ordered(Method::Temporary), |it| action(it.clone(), owed())));
         }
-        let able = draft.state().is_some_and(|state| state.enabled && !state.retired && state.owner.is_some());
         match (&live.credential, declared) {
             (CredentialMark::Ordered(method, _), _) if able && draft.entry.is_some() => Some(ordered(*method)),
             (CredentialMark::Owed(_), Some(it)) if able => Some(action(it.clone(), live.credential.clone())),

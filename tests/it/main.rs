@@ -12,6 +12,7 @@ mod hostile;
 mod load;
 mod mail;
 mod memory;
+mod people;
 mod post;
 mod project;
 mod properties;

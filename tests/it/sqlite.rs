@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tenantry::{
-    directory::{Accounts, Directory, ErrorKind},
+    directory::{Accounts, Directory, ErrorKind, Right},
     drivers::{Sqlite, sqlite::Chain},
     manifest::Project,
     model::{PasswordHash, Place, TokenHash, Username},
@@ -90,7 +90,7 @@ async fn nobody_else_can_read_the_files() {
     let (folder, directory) = fresh();
     let mut org = Org::new(directory.clone());
     org.populate().await;
-    let _lease = directory.lease(Duration::ZERO).await.unwrap();
+    let _lease = directory.lease(Right::Run, Duration::ZERO).await.unwrap();
     let names = files(&folder);
     assert_eq!(names, ["tenantry.db", "tenantry.db-shm", "tenantry.db-wal", "tenantry.db.lock"]);
     for file in names {
@@ -309,12 +309,12 @@ async fn a_chunk_that_cannot_be_committed_did_not_happen() {
 #[tokio::test]
 async fn the_lease_names_its_holder() {
     let (folder, directory) = fresh();
-    let lease = directory.lease(Duration::ZERO).await.unwrap();
-    let Err(error) = open(&folder).lease(Duration::ZERO).await else { panic!("it is taken") };
+    let lease = directory.lease(Right::Run, Duration::ZERO).await.unwrap();
+    let Err(error) = open(&folder).lease(Right::Run, Duration::ZERO).await else { panic!("it is taken") };
     let ErrorKind::Locked(Some(holder)) = &error.kind else { panic!("{error}") };
     assert!(holder.starts_with(&format!("process {} since 2", std::process::id())), "{holder}");
     drop(lease);
-    let held = open(&folder).lease(Duration::ZERO).await.unwrap();
+    let held = open(&folder).lease(Right::Run, Duration::ZERO).await.unwrap();
     // Whoever does not know it is locked asks the kernel as we do.
     let lock = fs::File::open(folder.path().join("tenantry.db.lock")).unwrap();
     assert!(matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)));
@@ -373,7 +373,7 @@ const HOLDER: &str = "TENANTRY_TEST_HOLDER";
 async fn holds_the_lease_until_killed() {
     if let Some(folder) = std::env::var_os(HOLDER) {
         let directory = Sqlite::open(Path::new(&folder), Path::new("tenantry.db")).unwrap();
-        let _lease = directory.lease(Duration::ZERO).await.unwrap();
+        let _lease = directory.lease(Right::Run, Duration::ZERO).await.unwrap();
         fs::write(Path::new(&folder).join("ready"), "").unwrap();
         tokio::time::sleep(Duration::from_mins(1)).await;
     }
@@ -394,11 +394,13 @@ async fn a_killed_run_blocks_nobody() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let ErrorKind::Locked(Some(by)) = kind_of(directory.lease(Duration::ZERO).await) else { panic!("another process holds it") };
+    let ErrorKind::Locked(Some(by)) = kind_of(directory.lease(Right::Run, Duration::ZERO).await) else {
+        panic!("another process holds it")
+    };
     assert!(by.starts_with(&format!("process {} ", holder.id())), "{by}");
     holder.kill().unwrap();
     holder.wait().unwrap();
-    directory.lease(Duration::ZERO).await.unwrap();
+    directory.lease(Right::Run, Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]

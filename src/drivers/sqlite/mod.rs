@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::{
-    directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, Run, SignIn},
+    directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, Right, Run, SignIn},
     model::{Name, PasswordHash, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
@@ -153,8 +153,12 @@ impl Directory for Sqlite {
         self.write("remember what was applied", write).await
     }
 
-    async fn lease(&self, wait: Duration) -> Result<Lease, DirectoryError> {
-        lease::lease(schema::beside(&self.path, ".lock"), wait).await
+    async fn lease(&self, right: Right, wait: Duration) -> Result<Lease, DirectoryError> {
+        let file = match right {
+            Right::Run => ".lock",
+            Right::Write => ".write.lock",
+        };
+        lease::lease(schema::beside(&self.path, file), wait).await
     }
 }
 

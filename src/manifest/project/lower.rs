@@ -256,7 +256,12 @@ fn base_of_links(text: &str) -> Result<SmolStr, ValueError> {
     let rest = text.split_once("://").map_or("", |it| it.1);
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let odd = |part: &str| part.is_empty() || part == "." || part == "..";
-    if text.contains(['?', '#', '%', '\\']) || (!path.is_empty() && path.trim_end_matches('/').split('/').any(odd)) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
+    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+    if !text.chars().all(plain)
+        || port.is_some_and(|port| port.parse::<u16>().is_err())
+        || (!path.is_empty() && path.trim_end_matches('/').split('/').any(odd))
+    {
         return Err(ValueError::new(
             "must be a plain address, such as `https://accounts.acme.example/people`: no `?`, `#`, `%` or `..`",
         ));

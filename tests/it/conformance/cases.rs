@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tenantry::{
-    directory::{DirectoryError, ErrorKind, Run, Stop},
+    directory::{DirectoryError, ErrorKind, Right, Run, Stop},
     manifest::Project,
     model::{Body, Deletion, Field, FieldChange, FieldValue, Kind, Place, RemoteId, State, Username, Version},
     observed::{CredentialMark, Live, Observed, Scope, Settings},
@@ -501,19 +501,19 @@ pub(crate) async fn remembers_what_each_owner_applied(org: Org) {
 }
 
 pub(crate) async fn the_lease_excludes(org: Org) {
-    let lease = org.directory.lease(Duration::ZERO).await.unwrap();
-    let refused = org.directory.lease(Duration::ZERO).await;
+    let lease = org.directory.lease(Right::Run, Duration::ZERO).await.unwrap();
+    let refused = org.directory.lease(Right::Run, Duration::ZERO).await;
     assert!(matches!(kind_of(refused), ErrorKind::Locked(_)));
-    let refused = org.directory.lease(Duration::from_millis(150)).await;
+    let refused = org.directory.lease(Right::Run, Duration::from_millis(150)).await;
     assert!(matches!(kind_of(refused), ErrorKind::Locked(_)));
     // Reading needs no lease.
     org.check().await;
     let directory = Arc::clone(&org.directory);
-    let waiting = tokio::spawn(async move { directory.lease(Duration::from_secs(30)).await });
+    let waiting = tokio::spawn(async move { directory.lease(Right::Run, Duration::from_secs(30)).await });
     tokio::time::sleep(Duration::from_millis(20)).await;
     drop(lease);
     drop(waiting.await.unwrap().unwrap());
-    org.directory.lease(Duration::ZERO).await.unwrap();
+    org.directory.lease(Right::Run, Duration::ZERO).await.unwrap();
 }
 
 pub(crate) async fn tells_owners_apart(mut org: Org) {

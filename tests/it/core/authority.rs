@@ -362,7 +362,7 @@ fn unlocking_is_a_change_of_the_user() {
     world.directory.tamper(&key("user/ma2"), |live| {
         (live.state.enabled, live.state.locked) = (false, Some(Box::new(Paragraph::new("left").unwrap())));
     });
-    world.orders = BTreeMap::from([(key("user/ma2"), Order::Unlock)]);
+    world.orders = BTreeMap::from([(key("user/ma2"), Order::Unlock(Method::Invite))]);
     for (actor, expected) in [("ea", vec!["user/ma2 appoint=common-manager"]), ("ma2", vec!["user/ma2 nobody"]), ("ma", vec![])] {
         acts(&mut world, actor);
         assert_eq!(against(&world, ORG), expected, "{actor}");

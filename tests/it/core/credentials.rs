@@ -1,7 +1,7 @@
 //! Credentials: the debt comes first, the mark last, and nothing in between can lose anybody or send without need.
 
 use tenantry::{
-    directory::{ErrorKind, NewSecret},
+    directory::{ErrorKind, NewSecret, Right},
     mail::{MailErrorKind, Occasion},
     model::Method,
     observed::CredentialMark,
@@ -292,15 +292,15 @@ fn lock_shuts_off_against_the_declaration_until_unlock() {
     let text = HOME.replace("method=Temporary", "method=Temporary title=T");
     world.bring(&text);
     assert!(!world.live("user/default/v").state.enabled);
-    assert_eq!(order(&mut world, "user/default/v", Order::Unlock), ["enable user/default/v Unlocked"]);
+    assert_eq!(order(&mut world, "user/default/v", Order::Unlock(Method::Invite)), ["enable user/default/v Unlocked"]);
     assert_eq!(world.says(&text), [""; 0]);
     assert!(world.live("user/default/v").state.locked.is_none());
     assert_eq!(world.letters.sent().len(), 2, "the password is still theirs");
-    assert_eq!(order(&mut world, "user/default/v", Order::Unlock), [""; 0]);
+    assert_eq!(order(&mut world, "user/default/v", Order::Unlock(Method::Invite)), [""; 0]);
 
     // One whose invite died with the lock gets something to sign in with at once.
     order(&mut world, U, Order::Lock(reason));
-    order(&mut world, U, Order::Unlock);
+    order(&mut world, U, Order::Unlock(Method::Invite));
     assert_eq!((world.letters.recipients()[2..].to_vec(), world.says(&text)), (vec!["u@x.example".to_owned()], vec![]));
 }
 
@@ -311,8 +311,8 @@ fn unlocking_lets_in_only_whom_everything_else_lets_in() {
         order(&mut world, user, Order::Lock(tenantry::model::Paragraph::new("x").unwrap()));
     }
     world.bring("company c off; company d; user u company=c; user v company=d off");
-    assert_eq!(order(&mut world, U, Order::Unlock), ["edit user/default/u Unlocked"]);
-    assert_eq!(order(&mut world, "user/default/v", Order::Unlock), ["edit user/default/v Unlocked"]);
+    assert_eq!(order(&mut world, U, Order::Unlock(Method::Invite)), ["edit user/default/u Unlocked"]);
+    assert_eq!(order(&mut world, "user/default/v", Order::Unlock(Method::Invite)), ["edit user/default/v Unlocked"]);
     world.bring("company c; company d; user u company=c; user v company=d off");
     assert!(world.live(U).state.enabled && !world.live("user/default/v").state.enabled);
 }
@@ -348,7 +348,9 @@ fn a_reset_by_command_leaves_the_declaration_settled() {
 fn what_belongs_to_another_owner_is_neither_locked_nor_reset() {
     let mut world = World::holding("company c; user u company=c");
     world.owner("others");
-    for order in [Order::Lock(tenantry::model::Paragraph::new("x").unwrap()), Order::Reset(Method::Invite), Order::Unlock] {
+    for order in
+        [Order::Lock(tenantry::model::Paragraph::new("x").unwrap()), Order::Reset(Method::Invite), Order::Unlock(Method::Invite)]
+    {
         world.orders = [(key(U), order)].into();
         assert_eq!(world.says("part"), ["held user/default/u NotOurs"]);
         assert_eq!(world.plan("part").plan.mails(), 0);
@@ -380,10 +382,10 @@ fn what_a_reset_killed_does_not_come_back_by_the_way_of_a_document() {
     assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: true })));
     // Nor by being locked and unlocked before it was used.
     order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("leaked").unwrap()));
-    order(&mut world, U, Order::Unlock);
+    order(&mut world, U, Order::Unlock(Method::Invite));
     world.bring(text);
     assert_eq!(world.letters.sent().len(), 2);
-    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: true })));
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Link(_))));
     // A new request of the document is one.
     world.bring("company c; user u company=c method=Secret env=GOOD reset=1");
     assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: false })));
@@ -410,12 +412,24 @@ fn a_reset_that_failed_is_made_good_whatever_is_declared() {
 fn a_lock_does_not_wait_for_whoever_holds_the_lease() {
     let mut world = World::holding("company c; user u company=c");
     let lease = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let held = lease.block_on(tenantry::directory::Directory::lease(&world.directory, std::time::Duration::ZERO)).unwrap();
+    let held =
+        lease.block_on(tenantry::directory::Directory::lease(&world.directory, Right::Run, std::time::Duration::ZERO)).unwrap();
     order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("now").unwrap()));
     assert!(!world.enabled(U));
-    world.orders = [(key(U), Order::Unlock)].into();
+    world.orders = [(key(U), Order::Unlock(Method::Invite))].into();
     assert!(world.apply("part", tenantry::plan::Allow::default()).is_err(), "letting in waits");
     drop(held);
+}
+
+#[test]
+fn a_lock_is_judged_on_what_nobody_else_changes_meanwhile() {
+    let world = World::holding("company c; user u company=c");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lease = |right| tenantry::directory::Directory::lease(&world.directory, right, std::time::Duration::ZERO);
+    let writing = runtime.block_on(lease(Right::Write)).unwrap();
+    assert!(runtime.block_on(lease(Right::Write)).is_err());
+    assert!(runtime.block_on(lease(Right::Run)).is_ok(), "they are two");
+    drop(writing);
 }
 
 #[test]
@@ -428,7 +442,7 @@ fn a_lock_outlives_being_released_and_taken_over_again() {
     world.bring(&again);
     let live = world.live(U);
     assert!(!live.state.enabled && live.state.locked.is_some());
-    order(&mut world, U, Order::Unlock);
+    order(&mut world, U, Order::Unlock(Method::Invite));
     assert!(world.live(U).state.enabled);
 }
 
@@ -455,4 +469,33 @@ fn enabled_again_and_asked_for_anew_is_one_letter() {
     let again = HOME.replace("method=Invite", "method=Invite reset=2");
     world.bring(&again);
     assert_eq!((world.letters.sent().len(), mark(&world, U)), (3, given("2")));
+}
+
+#[test]
+fn unlock_makes_good_what_is_owed() {
+    let mut world = World::holding("company c; user u company=c method=Secret env=GOOD");
+    let reason = || tenantry::model::Paragraph::new("x").unwrap();
+    world.letters.fate(|_, _| Some(MailErrorKind::Rejected));
+    world.orders = [(key(U), Order::Reset(Method::Temporary))].into();
+    world.run("part");
+    world.letters.fate(|_, _| None);
+    order(&mut world, U, Order::Lock(reason()));
+    assert_eq!(world.letters.sent().len(), 0);
+    order(&mut world, U, Order::Unlock(Method::Invite));
+    assert_eq!(world.letters.sent()[0].occasion, Occasion::Temporary, "in the way that was asked for");
+    assert_eq!(world.says("company c; user u company=c method=Secret env=GOOD"), [""; 0]);
+}
+
+#[test]
+fn what_another_owner_owes_is_given_by_who_takes_over() {
+    let mut world = World::holding("company c; user u company=c method=Secret env=GOOD");
+    world.letters.close(Some(MailErrorKind::Unavailable));
+    world.orders = [(key(U), Order::Reset(Method::Invite))].into();
+    world.run("part");
+    world.orders.clear();
+    world.letters.close(None);
+    world.owner("others");
+    world.adopt = vec![key(U), key("company/default/c")];
+    world.turn("company c; user u company=c method=Secret env=GOOD");
+    assert_eq!((mark(&world, U), world.letters.sent().len()), (given(""), 1));
 }

@@ -104,7 +104,7 @@ impl World {
             stop: Stop::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(apply(&self.directory, plan, &self.letters.issuer(&Project::default()), &run, &|_| {}))
+        runtime.block_on(apply(&self.directory, plan, &self.letters.issuer(&Project::default()), &run, None, &|_| {}))
     }
 
     /// Plans and applies; every change that the plan holds possible must be possible.
