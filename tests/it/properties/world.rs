@@ -133,7 +133,7 @@ impl World {
         let unlucky = nth.index(3);
         let kinds = [MailErrorKind::Rejected, MailErrorKind::Unavailable, MailErrorKind::Refused];
         let tries = AtomicUsize::new(unlucky);
-        self.letters.fate(move |_, _| (tries.fetch_add(1, Ordering::SeqCst) % 2 == 0).then_some(kinds[unlucky]));
+        self.letters.fate(move |_, _| tries.fetch_add(1, Ordering::SeqCst).is_multiple_of(2).then_some(kinds[unlucky]));
         if lost {
             self.directory.fail_delivered(1 + unlucky as u64, ErrorKind::Unavailable);
         } else {
