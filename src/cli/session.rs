@@ -21,7 +21,7 @@ use super::{
 use crate::{
     apply::Told,
     directory::{Directory, DirectoryError, Stop},
-    mail::MailErrorKind,
+    mail::{MailErrorKind, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
@@ -131,6 +131,11 @@ impl Session {
     /// not at hand: `carried_out` says whether it will be needed.
     pub(crate) fn notes(&self, planned: &Planned, carried_out: bool) -> String {
         format!("{}{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out), unreachable_secrets(&planned.plan))
+    }
+
+    /// Where mails go, for people.
+    pub(crate) fn mail(&self) -> String {
+        way_out(&self.read.home).map_or_else(|closed| closed.name(), |mailer| mailer.name())
     }
 
     /// What keeps mails from going out, or from being of use.

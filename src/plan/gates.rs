@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::types::{LastHolder, Plan};
 use crate::{
     manifest::{Budget, Extent},
-    model::{Method, visible},
+    model::visible,
 };
 
 /// What somebody allows for one plan, by flag.
@@ -145,13 +145,7 @@ impl Plan {
 
     /// Credentials that go out by mail.
     pub fn mails(&self) -> u64 {
-        let mailed = |change: &&super::Change| {
-            change.issues().is_some_and(|credential| match credential.method {
-                Method::Invite | Method::Temporary => true,
-                Method::Secret | Method::Hash | Method::None => false,
-            })
-        };
-        self.changes().filter(mailed).count() as u64
+        self.changes().filter(|change| change.mailed()).count() as u64
     }
 
     fn over_mails(&self, budget: &Budget, allow: &Allow) -> Option<Refusal> {

@@ -259,6 +259,14 @@ impl Change {
         credential.filter(|credential| credential.method != Method::None)
     }
 
+    /// Whether that credential goes out by mail.
+    pub fn mailed(&self) -> bool {
+        self.issues().is_some_and(|credential| match credential.method {
+            Method::Invite | Method::Temporary => true,
+            Method::Secret | Method::Hash | Method::None => false,
+        })
+    }
+
     /// The fields that differ; none for a create or a delete.
     pub fn fields(&self) -> &[FieldChange] {
         match &self.action {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use super::style::{BOLD, DIM, ERROR, GREEN, WARNING, count, counted, paint, symbol};
 use crate::{
     manifest::Extent,
-    model::visible,
+    model::{Key, visible},
     plan::Plan,
     report::{Done, Outcome, Report, ResultKind, Skipped},
 };
@@ -14,6 +14,14 @@ use crate::{
 const ALIKE: usize = 5;
 /// Rows of what was skipped before the table is cut.
 const ROWS: usize = 50;
+
+/// How many mails went out, and where; nothing where none did.
+pub(crate) fn mailed(report: &Report, plan: &Plan, to: &str) -> String {
+    let row = |key: &Key| report.results.binary_search_by(|it| it.key.cmp(key)).ok();
+    let done = |key: &Key| row(key).is_some_and(|row| report.results[row].result == ResultKind::Applied);
+    let sent = plan.changes().filter(|change| change.mailed()).filter(|change| done(&change.key)).count() as u64;
+    if sent == 0 { String::new() } else { format!("{} to {}\n", counted(sent, "mail went", "mails went"), visible(to)) }
+}
 
 /// The table of what was not done, what was done, and last what remains.
 pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
