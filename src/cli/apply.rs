@@ -138,7 +138,7 @@ impl Run<'_> {
     }
 
     fn report(&self, planned: &Planned, report: &Report) -> Result<Exit, Failure> {
-        let mailed = render::report::mailed(report, &planned.plan, &self.session.mail());
+        let mailed = render::report::mailed(report, &planned.plan, || self.session.mail());
         let text = format!("{mailed}{}", render::report::text(report, &planned.plan, self.problems.errors));
         self.publish(planned, report, &text)?;
         let refused = |result: &ResultKind| match result {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice};
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::failure::Failure;

@@ -11,19 +11,19 @@ use crate::{
     manifest::Transport,
 };
 
-/// Reads templates and the password of the mail server. What is wrong with them does not end the run: shutting off never
-/// waits for a mail. It is told, and every mail of the run fails with it.
-pub(crate) fn issuer(home: &Home, reset: bool) -> Issuer {
+/// What gives out credentials by a way out that was opened before. What is wrong with that does not end the run: shutting off
+/// never waits for a mail. It is told, and every mail of the run fails with it.
+pub(crate) fn issuer(home: &Home, reset: bool, way_out: &Result<Arc<Mailer>, Closed>) -> Issuer {
     let Home { project, base, .. } = home;
-    let post: Arc<dyn Post> = match way_out(home) {
-        Ok(mailer) => Arc::new(mailer),
-        Err(closed) => Arc::new(closed),
+    let post: Arc<dyn Post> = match way_out {
+        Ok(mailer) => Arc::clone(mailer) as Arc<dyn Post>,
+        Err(closed) => Arc::new(closed.clone()),
     };
     Issuer::new(project, reset, Vault::new(base, Config::variable), post)
 }
 
-/// How mail goes out, or why it cannot.
-pub(crate) fn way_out(home: &Home) -> Result<Mailer, Closed> {
+/// How mail goes out, or why it cannot: reads templates and the password of the mail server.
+pub(crate) fn way_out(home: &Home) -> Result<Arc<Mailer>, Closed> {
     let Home { project, base, .. } = home;
     let source = project.mail.as_ref().and_then(|mail| match &mail.transport {
         Transport::Smtp { host: _, port: _, tls: _, username: _, password } => password.as_ref(),
@@ -31,5 +31,5 @@ pub(crate) fn way_out(home: &Home) -> Result<Mailer, Closed> {
     });
     let password = source.map(|source| Vault::new(base, Config::variable).read(source)).transpose();
     let password = password.map_err(|error| Closed::without_password(&error))?;
-    Mailer::open(project.mail.as_ref(), base, password).map_err(|error| Closed::new(&error))
+    Mailer::open(project.mail.as_ref(), base, password).map(Arc::new).map_err(|error| Closed::new(&error))
 }

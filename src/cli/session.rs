@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     apply::Told,
     directory::{Directory, DirectoryError, Stop},
-    mail::{MailErrorKind, Post},
+    mail::{Closed, MailErrorKind, Mailer, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
@@ -36,6 +36,7 @@ pub(crate) struct Session {
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
     ahead: Option<JoinHandle<Result<Seen, DirectoryError>>>,
+    way_out: OnceLock<Result<Arc<Mailer>, Closed>>,
     actor: Option<Username>,
     adopt: BTreeSet<Key>,
     purge: Purge,
@@ -82,6 +83,7 @@ impl Session {
             read,
             directory,
             ahead: Some(ahead),
+            way_out: OnceLock::new(),
             actor,
             adopt: permissions.adopt(),
             purge: permissions.purge(),
@@ -97,7 +99,18 @@ impl Session {
         let actor = actor.or(home.project.actor.as_ref()).cloned();
         let read = Read::nothing(home);
         let (adopt, purge, orders) = (BTreeSet::new(), Purge::default(), BTreeMap::new());
-        Ok(Self { read, directory, ahead: None, actor, adopt, purge, orders, allow, now: Timestamp::now() })
+        Ok(Self {
+            read,
+            directory,
+            ahead: None,
+            way_out: OnceLock::new(),
+            actor,
+            adopt,
+            purge,
+            orders,
+            allow,
+            now: Timestamp::now(),
+        })
     }
 
     /// Whose, and within which limits.
@@ -135,7 +148,15 @@ impl Session {
 
     /// Where mails go, for people.
     pub(crate) fn mail(&self) -> String {
-        way_out(&self.read.home).map_or_else(|closed| closed.name(), |mailer| mailer.name())
+        match self.way_out() {
+            Ok(mailer) => mailer.name(),
+            Err(closed) => closed.name(),
+        }
+    }
+
+    /// How mail goes out, opened once.
+    fn way_out(&self) -> &Result<Arc<Mailer>, Closed> {
+        self.way_out.get_or_init(|| way_out(&self.read.home))
     }
 
     /// What keeps mails from going out, or from being of use.
@@ -144,7 +165,7 @@ impl Session {
         if plan.mails() == 0 {
             return String::new();
         }
-        let closed = match way_out(home) {
+        let closed = match self.way_out() {
             Ok(_) => String::new(),
             Err(closed) if closed.kind() != MailErrorKind::Template && !carried_out => String::new(),
             Err(closed) => format!("{} no mail can go out: {}\n", paint(WARNING, "warning:"), visible(&closed.to_string())),
@@ -213,7 +234,7 @@ impl Session {
     pub(crate) async fn apply(&self, shown: &Planned, wait: Duration, stop: Stop, told: &Told<'_>) -> Result<Report, ApplyError> {
         let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor().map(ToSmolStr::to_smolstr), wait, stop };
         let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
-        let issuer = issuer(&self.read.home, reset);
+        let issuer = issuer(&self.read.home, reset, self.way_out());
         pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await
     }
 }

@@ -106,13 +106,12 @@ impl Drop for Worker {
 impl Hasher {
     /// How many hashes are computed at once.
     pub fn width(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, NonZero::get)
+        cores()
     }
 
     /// Begins a worker, if there may be one more.
     fn hire(queue: &Arc<Mutex<Queue>>, open: &mut Queue) {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        if open.workers < cores {
+        if open.workers < cores() {
             open.workers += 1;
             let worker = Worker { queue: Arc::clone(queue), memory: open.memory.pop().unwrap_or_default() };
             tokio::task::spawn_blocking(move || worker.run());
@@ -190,6 +189,10 @@ impl Hasher {
 fn prepared(password: &SecretString) -> Zeroizing<String> {
     let raw = password.expose_secret();
     Zeroizing::new(OpaqueString::enforce(raw).map_or_else(|_| raw.to_owned(), std::borrow::Cow::into_owned))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn compute(params: &Params, password: &[u8], salt: &[u8], out: &mut [u8], memory: &mut Vec<Block>) -> Result<(), HashError> {

@@ -42,7 +42,7 @@ impl Post for Mailer {
 }
 
 /// A way out that cannot be opened: every letter fails with why.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Closed {
     kind: MailErrorKind,
     message: String,

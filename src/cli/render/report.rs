@@ -16,11 +16,11 @@ const ALIKE: usize = 5;
 const ROWS: usize = 50;
 
 /// How many mails went out, and where; nothing where none did.
-pub(crate) fn mailed(report: &Report, plan: &Plan, to: &str) -> String {
+pub(crate) fn mailed(report: &Report, plan: &Plan, to: impl FnOnce() -> String) -> String {
     let row = |key: &Key| report.results.binary_search_by(|it| it.key.cmp(key)).ok();
     let done = |key: &Key| row(key).is_some_and(|row| report.results[row].result == ResultKind::Applied);
     let sent = plan.changes().filter(|change| change.mailed()).filter(|change| done(&change.key)).count() as u64;
-    if sent == 0 { String::new() } else { format!("{} to {}\n", counted(sent, "mail went", "mails went"), visible(to)) }
+    if sent == 0 { String::new() } else { format!("{} to {}\n", counted(sent, "mail went", "mails went"), visible(&to())) }
 }
 
 /// The table of what was not done, what was done, and last what remains.

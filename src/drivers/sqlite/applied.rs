@@ -46,24 +46,13 @@ fn keep(transaction: &Transaction<'_>, owner: &Name, settings: &Settings) -> rus
     let changes = serde_json::json!({ "settings": [known.as_deref().map(value), value(&json)] }).to_string();
     let record = Record {
         at: Timestamp::now().as_microsecond(),
-        run: "",
-        actor: None,
         owner: owner.as_str(),
         verb: "settings",
         kind: "project",
-        namespace: "",
         name: settings.project.as_str(),
-        remote: "",
         reason: "Declared",
-        cause: None,
         changes: &changes,
-        loss: 0,
-        loss_allowed: 0,
-        loss_namespace: None,
-        source: None,
-        commit: None,
-        author: None,
-        digest: "",
+        ..Record::default()
     };
     let mut trail = Trail::continued(transaction)?;
     trail.append(&mut Trail::statement(transaction)?, &record)?;

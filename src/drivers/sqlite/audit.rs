@@ -43,7 +43,7 @@ const COLUMNS: [&str; 21] = [
 ];
 
 /// What one record says, apart from its number and hashes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Record<'a> {
     /// Microseconds since 1970.
     pub(super) at: i64,

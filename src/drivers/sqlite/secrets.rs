@@ -1,5 +1,5 @@
-//! What is kept of secrets: given out, used up, dead. Each write has its audit record in the same transaction; what it
-//! records is that it happened, never a hash.
+//! What is kept of secrets: given out, used up, dead. That one was delivered, or set by its owner, is recorded in the same
+//! transaction; that one is owed was recorded with the change that asked. Never a hash is.
 
 use std::path::Path;
 
@@ -123,15 +123,9 @@ fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, cha
         name: key.name.as_str(),
         remote: &id.0,
         reason,
-        cause: None,
         changes,
-        loss: 0,
-        loss_allowed: 0,
-        loss_namespace: None,
-        source: None,
-        commit: None,
-        author: None,
         digest,
+        ..Record::default()
     }
 }
 
@@ -229,7 +223,6 @@ fn chosen(
         let mut trail = Trail::continued(&transaction)?;
         let record = Record {
             at: now,
-            run: "",
             actor: Some(&username),
             owner: &owner,
             verb: "credential",
@@ -238,15 +231,8 @@ fn chosen(
             name: &name,
             remote: &id,
             reason,
-            cause: None,
             changes: "{}",
-            loss: 0,
-            loss_allowed: 0,
-            loss_namespace: None,
-            source: None,
-            commit: None,
-            author: None,
-            digest: "",
+            ..Record::default()
         };
         trail.append(&mut Trail::statement(&transaction)?, &record)?;
         trail.finish(&transaction)?;

@@ -500,20 +500,23 @@ pub(crate) async fn remembers_what_each_owner_applied(org: Org) {
     assert_eq!(third.applied.others.len(), 2);
 }
 
-pub(crate) async fn the_lease_excludes(org: Org) {
-    let lease = org.directory.lease(Right::Run, Duration::ZERO).await.unwrap();
-    let refused = org.directory.lease(Right::Run, Duration::ZERO).await;
-    assert!(matches!(kind_of(refused), ErrorKind::Locked(_)));
-    let refused = org.directory.lease(Right::Run, Duration::from_millis(150)).await;
-    assert!(matches!(kind_of(refused), ErrorKind::Locked(_)));
-    // Reading needs no lease.
-    org.check().await;
-    let directory = Arc::clone(&org.directory);
-    let waiting = tokio::spawn(async move { directory.lease(Right::Run, Duration::from_secs(30)).await });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    drop(lease);
-    drop(waiting.await.unwrap().unwrap());
-    org.directory.lease(Right::Run, Duration::ZERO).await.unwrap();
+pub(crate) async fn each_right_is_one_run_s_alone(org: Org) {
+    for (right, other) in [(Right::Run, Right::Write), (Right::Write, Right::Run)] {
+        let lease = org.directory.lease(right, Duration::ZERO).await.unwrap();
+        for wait in [Duration::ZERO, Duration::from_millis(150)] {
+            let refused = org.directory.lease(right, wait).await;
+            assert!(matches!(kind_of(refused), ErrorKind::Locked(_)));
+        }
+        // The other one is free, and reading needs none.
+        drop(org.directory.lease(other, Duration::ZERO).await.unwrap());
+        org.check().await;
+        let directory = Arc::clone(&org.directory);
+        let waiting = tokio::spawn(async move { directory.lease(right, Duration::from_secs(30)).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(lease);
+        drop(waiting.await.unwrap().unwrap());
+        org.directory.lease(right, Duration::ZERO).await.unwrap();
+    }
 }
 
 pub(crate) async fn tells_owners_apart(mut org: Org) {

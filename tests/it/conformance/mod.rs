@@ -34,7 +34,7 @@ macro_rules! suite {
             stops_between_objects
             counts_losses_in_the_window
             remembers_what_each_owner_applied
-            the_lease_excludes
+            each_right_is_one_run_s_alone
             tells_owners_apart
         }
     };

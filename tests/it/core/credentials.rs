@@ -422,17 +422,6 @@ fn a_lock_does_not_wait_for_whoever_holds_the_lease() {
 }
 
 #[test]
-fn a_lock_is_judged_on_what_nobody_else_changes_meanwhile() {
-    let world = World::holding("company c; user u company=c");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let lease = |right| tenantry::directory::Directory::lease(&world.directory, right, std::time::Duration::ZERO);
-    let writing = runtime.block_on(lease(Right::Write)).unwrap();
-    assert!(runtime.block_on(lease(Right::Write)).is_err());
-    assert!(runtime.block_on(lease(Right::Run)).is_ok(), "they are two");
-    drop(writing);
-}
-
-#[test]
 fn a_lock_outlives_being_released_and_taken_over_again() {
     let mut world = World::holding("company c; user u company=c deletion=Retain");
     order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("stolen").unwrap()));
