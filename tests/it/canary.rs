@@ -121,14 +121,17 @@ impl Nest {
 
 /// The secret that stands alone on a line of a letter, as it is written there.
 fn secret_of(letter: &str) -> String {
-    let letter = letter.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
     let line = |line: &&str| line.contains("/set-password/") && !line.contains(' ') || is_password(line);
     let found = letter.lines().map(str::trim_end).find(line).unwrap_or_else(|| panic!("no secret in {letter}"));
     found.rsplit('/').next().unwrap().to_owned()
 }
 
 fn is_password(line: &str) -> bool {
-    line.len() == 20 && line.is_ascii() && !line.contains(' ') && line.chars().any(|c| c.is_ascii_digit()) && !line.contains("--")
+    line.len() == 20
+        && line.is_ascii()
+        && !line.contains(' ')
+        && line.chars().any(|c| c.is_ascii_digit())
+        && line.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 #[test]

@@ -68,16 +68,17 @@ fn execute(line: &str, folder: &Path, digest: &mut String) -> String {
     redact(&format!("{stdout}{errors}[exit {code}]\n"), folder)
 }
 
-/// Who got a letter, and what about, in order of time.
+/// Who got a letter, and what about, sorted: those of one run go out in no order.
 fn mails(folder: &Path) -> String {
-    let mut letters: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    letters.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    let letters = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let header = |text: &str, name: &str| text.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned)).unwrap();
-    let letter = |path: &PathBuf| {
+    let letter = |path: PathBuf| {
         let text = fs::read_to_string(path).unwrap();
         format!("{}: {}\n", header(&text, "To: "), header(&text, "Subject: "))
     };
-    letters.iter().map(letter).collect()
+    let mut lines: Vec<String> = letters.map(letter).collect();
+    lines.sort();
+    lines.concat()
 }
 
 fn binary(args: &[&str], variables: &[(&str, &str)], input: &[u8], folder: &Path) -> (String, String, i32) {
