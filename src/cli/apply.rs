@@ -127,10 +127,6 @@ impl Run<'_> {
         self.console.data(&text)
     }
 
-    fn form(&self, planned: &Planned) -> render::json::PlanForm {
-        render::json::PlanForm::new(planned, self.session.actor(), &self.problems.shown, self.session.sources())
-    }
-
     /// Nothing was written: the plan is all there is, with empty results in JSON.
     fn refused(&self, planned: &Planned) -> Result<Exit, Failure> {
         self.publish(planned, &Report::default(), "Nothing was written.\n")?;
@@ -155,20 +151,14 @@ impl Run<'_> {
 
     /// A text file gets the plan too; on standard output it stands already.
     fn publish(&self, planned: &Planned, report: &Report, text: &str) -> Result<(), Failure> {
+        let view = self.session.view(planned, self.problems, Some(report));
         for (format, file) in self.publisher.outputs() {
+            let form = || render::form(*format, &view);
             match (format, file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
-                (Format::Text, Some(file)) => {
-                    let plan = render::plan::text(planned, self.session.sources());
-                    file.write(&format!("{plan}\n{text}"))?;
-                }
-                (Format::Json, file) => {
-                    let json = render::json::print(&render::json::ApplyForm::new(self.form(planned), report));
-                    match file {
-                        Some(file) => file.write(&json)?,
-                        None => self.console.data(&json)?,
-                    }
-                }
+                (Format::Text, Some(file)) => file.write(&format!("{}\n{text}", form()))?,
+                (Format::Json, None) => self.console.data(&form())?,
+                (Format::Json, Some(file)) => file.write(&form())?,
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `tenantry plan`: reads the directory and prints what would change. Writes nothing.
 
 use super::{
-    args::{Declaration, Format, Outputs, Permissions},
+    args::{Declaration, Outputs, Permissions},
     console::Console,
     exit::Exit,
     failure::Failure,
@@ -35,13 +35,10 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);
-    let actor = session.actor();
     console.note(&render::diagnostics::text(&problems.shown));
     console.note(&session.notes(&planned, false));
-    publisher.publish(|format| match format {
-        Format::Text => render::plan::text(&planned, session.sources()),
-        Format::Json => render::json::print(&render::json::PlanForm::new(&planned, actor, &problems.shown, session.sources())),
-    })?;
+    let view = session.view(&planned, &problems, None);
+    publisher.publish(|format| render::form(format, &view))?;
     let changes = !planned.plan.decisions.is_empty() || !planned.plan.loosens.is_empty();
     let exit = Exit::Invalid.when(problems.errors > 0);
     Ok(if args.detailed_exitcode {

@@ -16,7 +16,10 @@ use super::{
     failure::Failure,
     input::{self, Home, Read},
     issuer::{issuer, way_out},
-    render::style::{HINT, WARNING, paint},
+    render::{
+        View,
+        style::{HINT, WARNING, paint},
+    },
 };
 use crate::{
     apply::Told,
@@ -138,6 +141,11 @@ impl Session {
         let shown = self.read.diagnostics(&planned.problems);
         let errors = shown.iter().filter(|problem| problem.severity == Severity::Error).count() as u64;
         Problems { shown, errors }
+    }
+
+    /// What every form is made of.
+    pub(crate) fn view<'a>(&'a self, planned: &'a Planned, problems: &'a Problems, report: Option<&'a Report>) -> View<'a> {
+        View { planned, report, actor: self.actor(), problems: &problems.shown, sources: self.sources() }
     }
 
     /// What whoever watches should know beside the plan. A pull request is planned where the password of the mail server is

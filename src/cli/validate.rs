@@ -1,7 +1,7 @@
 //! `tenantry validate`: every rule that needs no directory, and all problems in one run.
 
 use super::{
-    args::{Declaration, Format, Outputs},
+    args::{Declaration, Outputs},
     console::Console,
     exit::Exit,
     failure::Failure,
@@ -31,9 +31,6 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
     console.note(&render::diagnostics::text(&problems));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    publisher.publish(|format| match format {
-        Format::Text => render::diagnostics::verdict(read.desired.documents, &problems),
-        Format::Json => render::json::print(&render::json::ValidateForm::new(&problems)),
-    })?;
+    publisher.publish(|format| render::check(format, read.desired.documents, &problems))?;
     Ok(Exit::Invalid.when(errors > 0))
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cli::{failure::Failure, summary::Summary},
+    cli::{failure::Failure, render::View, summary::Summary},
     manifest::{Diagnostic, Severity, Sources},
     model::{Credential, Field, FieldChange, FieldValue},
     observed::CredentialMark,
@@ -21,7 +21,7 @@ pub(crate) const FORMAT_VERSION: &str = "1.0";
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Plan")]
-pub(crate) struct PlanForm {
+struct PlanForm {
     /// Minor adds, major breaks.
     format_version: &'static str,
     /// `sha256:` and 64 hexadecimal digits over what would be done and what is held.
@@ -44,7 +44,7 @@ pub(crate) struct PlanForm {
 
 /// What `tenantry apply -o json` prints: the plan, and what became of it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ApplyForm {
+struct ApplyForm {
     #[serde(flatten)]
     plan: PlanForm,
     /// One for each change, sorted by key.
@@ -187,9 +187,19 @@ fn field_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": ["null", "boolean", "string", "array"], "items": { "type": "string" } })
 }
 
+/// A plan, or an apply where it was one.
+pub(crate) fn plan_or_apply(view: &View<'_>) -> String {
+    let plan = PlanForm::new(view);
+    match view.report {
+        Some(report) => print(&ApplyForm::new(plan, report)),
+        None => print(&plan),
+    }
+}
+
 impl PlanForm {
     /// A plan with what was found on the way.
-    pub(crate) fn new(planned: &Planned, actor: Option<&str>, problems: &[Diagnostic], sources: &Sources) -> Self {
+    fn new(view: &View<'_>) -> Self {
+        let View { planned, report: _, actor, problems, sources } = *view;
         let Planned { plan, acting: _, problems: _, refused, applied: _, read: _, planned: _ } = planned;
         Self {
             format_version: FORMAT_VERSION,
@@ -207,7 +217,7 @@ impl PlanForm {
 
 impl ApplyForm {
     /// A plan with what became of it.
-    pub(crate) fn new(plan: PlanForm, report: &Report) -> Self {
+    fn new(plan: PlanForm, report: &Report) -> Self {
         let Done { applied, failed, skipped } = report.done();
         Self { plan, results: report.results.iter().map(result).collect(), done: DoneForm { applied, failed, skipped } }
     }

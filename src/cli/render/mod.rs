@@ -1,4 +1,4 @@
-//! Words, tables and JSON. Takes data, gives text; writes nowhere.
+//! Words, tables and machine-readable forms. Takes data, gives text; writes nowhere.
 
 mod detail;
 pub(crate) mod diagnostics;
@@ -8,3 +8,41 @@ pub(crate) mod objects;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod style;
+
+use super::args::Format;
+use crate::{
+    manifest::{Diagnostic, Sources},
+    pipeline::Planned,
+    report::Report,
+};
+
+/// A plan, and what became of it where it was carried out: what every form is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The plan.
+    pub(crate) planned: &'a Planned,
+    /// What became of it; none where nothing was to be carried out.
+    pub(crate) report: Option<&'a Report>,
+    /// Who acts; none means the operator.
+    pub(crate) actor: Option<&'a str>,
+    /// What is wrong with the documents.
+    pub(crate) problems: &'a [Diagnostic],
+    /// Where documents stand.
+    pub(crate) sources: &'a Sources,
+}
+
+/// A plan in one form. Text for people says the plan alone: what became of it is told when it has.
+pub(crate) fn form(format: Format, view: &View<'_>) -> String {
+    match format {
+        Format::Text => plan::text(view.planned, view.sources),
+        Format::Json => json::plan_or_apply(view),
+    }
+}
+
+/// What a check of `documents` documents found, in one form.
+pub(crate) fn check(format: Format, documents: u64, problems: &[Diagnostic]) -> String {
+    match format {
+        Format::Text => diagnostics::verdict(documents, problems),
+        Format::Json => json::print(&json::ValidateForm::new(problems)),
+    }
+}
