@@ -117,7 +117,7 @@ impl Stage {
     fn apply(&self, directory: &Sqlite, plan: &Plan) {
         let (id, digest) = ("bench".into(), plan.digest().into());
         let owner = self.project.owner.clone();
-        let run = Run { id, owner, actor: None, digest, losses_allowed: false, stop: Stop::default() };
+        let run = Run { id, owner, actor: None, digest, losses_allowed: false, commits: Arc::default(), stop: Stop::default() };
         // Nobody in the organisation has a credential.
         let post = Arc::new(Mailer::open(None, Path::new("."), None).unwrap());
         let issuer = Issuer::new(&self.project, false, Vault::new(Path::new("."), |_| None), post);

@@ -1,12 +1,13 @@
 //! The port: what every directory offers, and what it promises.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::{
+    history::{Chain, Commit, Found, Past, Record},
     model::{Key, Name, PasswordHash, RemoteId, TokenHash, Username, Version},
     observed::{Capabilities, CredentialMark, Observed, Scope, Settings},
     plan::Change,
@@ -53,9 +54,32 @@ pub trait Directory: Send + Sync {
     /// Writes only where that differs from what is remembered.
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError>;
 
+    /// What was done to it, where anything is kept of that: in the directory itself, or in a ledger beside it.
+    fn history(&self) -> Option<&dyn History> {
+        None
+    }
+
     /// Takes one of the two rights, waiting up to `wait` for it; released on drop. Reading takes none. One that another run
     /// holds is [`ErrorKind::Locked`].
     async fn lease(&self, right: Right, wait: Duration) -> Result<Lease, DirectoryError>;
+}
+
+/// The records of what was done. They are only ever added to, each with a hash over itself and the one before.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The records after number `after`, oldest first, `most` of them or fewer: none are left where there are fewer.
+    async fn records(&self, after: u64, most: usize) -> Result<Vec<Record>, DirectoryError>;
+
+    /// What the records until a time come to, or all of them.
+    async fn past(&self, until: Option<Timestamp>) -> Result<Past, DirectoryError>;
+
+    /// Adds what was found when a run looked at the time `at`, before it changes anything. `since` is when it had last been as
+    /// recorded, for one who looks oftener than they write; else it is the last time that this was called.
+    async fn looked(&self, found: &[Found], since: Option<Timestamp>, at: Timestamp, run: &Run) -> Result<(), DirectoryError>;
+
+    /// Goes through all of it and says whether every record is as it was written, none is missing, and `head`, kept from an
+    /// earlier time, is among them.
+    async fn verify(&self, head: Option<&str>) -> Result<Chain, DirectoryError>;
 }
 
 /// A credential that an account owes.
@@ -154,6 +178,8 @@ pub struct Run {
     pub digest: SmolStr,
     /// Losses were allowed by a flag: they do not count in the window.
     pub losses_allowed: bool,
+    /// By which commit things came to be declared, or ceased to be, where that could be told.
+    pub commits: Arc<BTreeMap<Key, Commit>>,
     /// Set by Ctrl-C.
     pub stop: Stop,
 }

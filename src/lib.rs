@@ -8,6 +8,8 @@ pub mod credential;
 pub mod desired;
 pub mod directory;
 pub mod drivers;
+pub mod git;
+pub mod history;
 pub mod issue;
 pub mod mail;
 pub mod manifest;

@@ -196,6 +196,19 @@ impl Observed {
     }
 }
 
+/// What begins the name of a place that a namespace has no name for.
+const OUTSIDE: &str = "outside-";
+
+/// What a place is called that has no name in a namespace: it is not managed any more, or was re-keyed to another one.
+pub fn outside_name(id: &RemoteId) -> Option<Name> {
+    Name::nearest(&format!("{OUTSIDE}{}", id.0))
+}
+
+/// The identifier in such a name, where it is one.
+pub fn outside_id(name: &str) -> Option<&str> {
+    name.strip_prefix(OUTSIDE)
+}
+
 /// What is decided and read again. Never what planning may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {

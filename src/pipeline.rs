@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,7 @@ use crate::{
     apply::{self, Told},
     desired::{self, Desired, Known},
     directory::{Directory, DirectoryError, Right, Run, Stop},
+    history::{self, Commit},
     issue::Issuer,
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
@@ -155,6 +157,10 @@ pub struct Order {
     pub wait: Duration,
     /// Set by Ctrl-C.
     pub stop: Stop,
+    /// By which commit things came to be declared, or ceased to be, where that could be told.
+    pub commits: Arc<BTreeMap<Key, Commit>>,
+    /// When the directory was last found as it was recorded, for one who looks oftener than they write.
+    pub looked: Option<Timestamp>,
 }
 
 /// Why nothing was carried out.
@@ -195,7 +201,9 @@ pub async fn apply(
     let urgent = !request.orders.is_empty() && request.orders.values().all(|order| matches!(order, plan::Order::Lock(_)));
     let _run = if urgent { None } else { Some(directory.lease(Right::Run, order.wait).await?) };
     let write = directory.lease(Right::Write, order.wait.max(WRITING)).await?;
-    let fresh = plan(directory, request).await?;
+    let at = Timestamp::now();
+    let seen = look(directory, request.project, &request.scope).await?;
+    let fresh = plan_on(directory, request, &seen);
     let digest = fresh.plan.digest();
     // Nearly always the two are equal, which costs far less to find out than another digest.
     if fresh.plan != shown.plan && digest != shown.plan.digest() {
@@ -204,7 +212,7 @@ pub async fn apply(
     if !fresh.refused.is_empty() {
         return Err(ApplyError::Refused(Box::new(fresh)));
     }
-    let Order { run, actor, wait: _, stop } = order;
+    let Order { run, actor, wait: _, stop, commits, looked } = order;
     let run = Run {
         id: run.clone(),
         owner: request.project.owner.clone(),
@@ -212,7 +220,11 @@ pub async fn apply(
         digest: digest.into(),
         losses_allowed: request.allow.removals.is_some(),
         stop: stop.clone(),
+        commits: Arc::clone(commits),
     };
+    if !urgent {
+        record_found(directory, &seen.observed, *looked, at, &run).await?;
+    }
     let report = apply::apply(directory, &fresh.plan, issuer, &run, Some(write), told).await;
     // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
     let done = report.done();
@@ -224,6 +236,19 @@ pub async fn apply(
         directory.remember(&request.project.owner, root, &settings).await?;
     }
     Ok(report)
+}
+
+/// Records what somebody else has changed since the last run, before this one changes anything: afterwards nobody could tell.
+async fn record_found(
+    directory: &dyn Directory,
+    observed: &Observed,
+    since: Option<Timestamp>,
+    at: Timestamp,
+    run: &Run,
+) -> Result<(), DirectoryError> {
+    let Some(history) = directory.history() else { return Ok(()) };
+    let found = history::drift(&history.past(None).await?, observed);
+    history.looked(&found, since, at, run).await
 }
 
 /// What an import found.

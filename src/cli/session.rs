@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use smol_str::ToSmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -24,6 +24,8 @@ use super::{
 use crate::{
     apply::Told,
     directory::{Directory, DirectoryError, Stop},
+    git,
+    history::Commit,
     mail::{Closed, MailErrorKind, Mailer, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
@@ -55,6 +57,17 @@ pub(crate) struct Problems {
     pub(crate) shown: Vec<Diagnostic>,
     /// How many of them are errors.
     pub(crate) errors: u64,
+}
+
+/// How long `git` may take to say by which commit things came to be declared: a remark in the history, which nothing waits for.
+const ASKING_GIT: Duration = Duration::from_secs(2);
+
+/// By which commit the changes of a plan came to be declared.
+async fn commits(plan: &Plan) -> Arc<BTreeMap<Key, Commit>> {
+    let sources: BTreeMap<Key, SmolStr> =
+        plan.changes().filter_map(|change| Some((change.key.clone(), change.source.clone()?))).collect();
+    let asked = tokio::task::spawn_blocking(move || git::commits(&sources, ASKING_GIT)).await;
+    Arc::new(asked.unwrap_or_default())
 }
 
 /// Secrets that only a cluster holds.
@@ -240,7 +253,14 @@ impl Session {
 
     /// Carries out what was shown.
     pub(crate) async fn apply(&self, shown: &Planned, wait: Duration, stop: Stop, told: &Told<'_>) -> Result<Report, ApplyError> {
-        let order = Order { run: uuid::Uuid::now_v7().to_smolstr(), actor: self.actor().map(ToSmolStr::to_smolstr), wait, stop };
+        let order = Order {
+            run: uuid::Uuid::now_v7().to_smolstr(),
+            actor: self.actor().map(ToSmolStr::to_smolstr),
+            wait,
+            stop,
+            commits: commits(&shown.plan).await,
+            looked: None,
+        };
         let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
         let issuer = issuer(&self.read.home, reset, self.way_out());
         pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, NewSecret, Right, Run},
     model::{Body, Key, Kind, Name, Namespace, RemoteId, Version},
-    observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger},
+    observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger, outside_id},
     plan::Change,
 };
 
@@ -352,7 +352,7 @@ impl Inner {
 
     fn resolve(&self, above: &Key) -> Option<RemoteId> {
         let outside = || {
-            let id = rows::outside(&above.name)?;
+            let id = outside_id(above.name.as_str())?;
             let alike = |entry: &&Entry| Name::nearest(&entry.found.id().0).is_some_and(|name| name.as_str() == id);
             let entry = self.objects.values().find(alike)?;
             (entry.found.kind() == above.kind).then(|| entry.found.id().clone())

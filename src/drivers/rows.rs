@@ -7,7 +7,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed},
     model::{Body, Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, Place, RemoteId, State, Version},
-    observed::{CredentialMark, Live, Stranger},
+    observed::{CredentialMark, Live, Stranger, outside_name},
     plan::{Action, Change},
 };
 
@@ -156,7 +156,12 @@ pub(crate) fn step<'a>(change: &'a Change, found: Option<&Found>, now: Timestamp
             }
             unmoved(change, stranger.version.as_ref())?;
             let version = after(stranger.version.as_ref());
-            Ok(Step::Replace(Write { version, fields: fields.clone(), ..insert(change, to, now) }))
+            // The trail begins here for this account: it says all of it, not only what becomes different.
+            let fields = self::fields(to, |field, after| {
+                let differing = fields.iter().find(|change| change.field == field);
+                FieldChange { field, before: differing.map_or_else(|| after.clone(), |change| change.before.clone()), after }
+            });
+            Ok(Step::Replace(Write { version, fields, ..insert(change, to, now) }))
         }
         (Action::Delete, None) => {
             let id = change.remote.clone().unwrap_or_else(|| RemoteId(SmolStr::default()));
@@ -287,9 +292,6 @@ pub(crate) struct Above<'a> {
     pub(crate) key: Option<(&'a Namespace, &'a Name)>,
 }
 
-/// What begins the name of a place that a namespace has no name for.
-const OUTSIDE: &str = "outside-";
-
 impl Above<'_> {
     /// The place, as something in `namespace` says it. A place is a name in the same namespace; where the object has none
     /// there (it is not managed any more, or was re-keyed to another namespace) the name is `outside-ID`. None of the
@@ -298,7 +300,7 @@ impl Above<'_> {
     pub(crate) fn place(&self, namespace: &Namespace) -> Option<Place> {
         let name = match self.key {
             Some((its, name)) if its == namespace => name.clone(),
-            Some(_) | None => Name::nearest(&format!("{OUTSIDE}{}", self.id.0))?,
+            Some(_) | None => outside_name(self.id)?,
         };
         match self.kind {
             Kind::Company => Some(Place::Company(name)),
@@ -306,9 +308,4 @@ impl Above<'_> {
             Kind::Role | Kind::User => None,
         }
     }
-}
-
-/// The identifier of the object that a name from [`Above::place`] means, where it is such a name.
-pub(crate) fn outside(name: &Name) -> Option<&str> {
-    name.as_str().strip_prefix(OUTSIDE)
 }

@@ -1,6 +1,11 @@
 //! The fields that are compared, each with its name and its value.
 
-use serde::Serialize;
+use std::{collections::HashMap, fmt, sync::LazyLock};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
 use smol_str::SmolStr;
 
 /// Something about a thing that can differ between what is wanted and what a directory holds.
@@ -172,6 +177,15 @@ impl Field {
     }
 }
 
+impl Field {
+    /// The field with a name, as [`Field::name`] gives it.
+    pub fn parse(name: &str) -> Option<Self> {
+        static NAMES: LazyLock<HashMap<&'static str, Field>> =
+            LazyLock::new(|| Field::ALL.into_iter().map(|field| (field.name(), field)).collect());
+        NAMES.get(name).copied()
+    }
+}
+
 impl Serialize for Field {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
@@ -190,6 +204,60 @@ pub enum FieldValue {
     Text(SmolStr),
     /// A sorted set.
     List(Vec<SmolStr>),
+}
+
+impl FieldValue {
+    /// The text, where it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::None | Self::Flag(_) | Self::List(_) => None,
+        }
+    }
+
+    /// Whether it is there and says yes.
+    pub fn is_set(&self) -> bool {
+        match self {
+            Self::Flag(flag) => *flag,
+            Self::None | Self::Text(_) | Self::List(_) => false,
+        }
+    }
+}
+
+/// By hand: what `untagged` derives reads a value into a buffer first, and a trail has millions.
+impl<'de> Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = FieldValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("null, a boolean, text, or a list of texts")
+            }
+
+            fn visit_unit<E>(self) -> Result<FieldValue, E> {
+                Ok(FieldValue::None)
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<FieldValue, E> {
+                Ok(FieldValue::Flag(flag))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<FieldValue, E> {
+                Ok(FieldValue::Text(SmolStr::new(text)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FieldValue, A::Error> {
+                let mut list = Vec::new();
+                while let Some(text) = seq.next_element::<SmolStr>()? {
+                    list.push(text);
+                }
+                Ok(FieldValue::List(list))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
 }
 
 /// One field that differs.
@@ -212,5 +280,6 @@ mod tests {
         let sorted = Field::ALL.windows(2).all(|pair| pair[0] < pair[1]);
         assert!(sorted && Field::ALL[0] == Field::Key && Field::ALL.last() == Some(&Field::Requires));
         assert_eq!(Field::ALL.len(), Field::Requires as usize + 1);
+        assert!(Field::ALL.into_iter().all(|field| Field::parse(field.name()) == Some(field)));
     }
 }

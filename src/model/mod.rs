@@ -7,6 +7,7 @@ mod body;
 mod field;
 mod key;
 mod name;
+mod restore;
 mod role;
 mod secret;
 mod state;

@@ -8,8 +8,10 @@ const ORDER: &[&str] = &[
     "manifest",
     "desired",
     "observed",
+    "history",
     "plan",
     "directory",
+    "git",
     "credential",
     "mail",
     "report",
@@ -25,7 +27,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// Layers that do no I/O, are not async, and read no clock and no environment.
-const PURE: &[&str] = &["model", "desired", "observed", "plan"];
+const PURE: &[&str] = &["model", "desired", "observed", "history", "plan"];
 
 /// Words of the world outside.
 const WORLD: &[&str] = &[

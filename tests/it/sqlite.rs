@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tenantry::{
-    directory::{Accounts, Directory, ErrorKind, Right},
-    drivers::{Sqlite, sqlite::Chain},
+    directory::{Accounts, Directory, ErrorKind, History, Right},
+    drivers::Sqlite,
+    history::Chain,
     manifest::Project,
     model::{PasswordHash, Place, TokenHash, Username},
     observed::{CredentialMark, Live, Observed, Scope, Settings},
@@ -62,7 +63,7 @@ async fn looking_leaves_no_file_behind() {
     let (folder, directory) = fresh();
     let org = Org::new(directory.clone());
     org.check().await;
-    assert!(matches!(directory.verify_chain().await.unwrap(), Chain::Whole { records: 0, .. }));
+    assert!(matches!(directory.verify(None).await.unwrap(), Chain::Whole { records: 0, .. }));
     assert_eq!(files(&folder), Vec::<String>::new());
     assert_eq!(directory.name(), "sqlite: tenantry.db");
 }
@@ -216,7 +217,7 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
     drop(org);
     let path = folder.path().join("tenantry.db");
     let whole = fs::read(&path).unwrap();
-    let Chain::Whole { records, head } = open(&folder).verify_chain().await.unwrap() else { panic!("it is whole") };
+    let Chain::Whole { records, head, at: _ } = open(&folder).verify(None).await.unwrap() else { panic!("it is whole") };
     assert_eq!((records, head.len()), (7, 64));
 
     let connection = Connection::open(&path).unwrap();
@@ -265,7 +266,7 @@ async fn the_audit_trail_shows_what_was_done_to_it() {
     for (sql, record) in attacks {
         fs::write(&path, &whole).unwrap();
         tamper(&folder, &format!("{unlock} {sql}"));
-        match open(&folder).verify_chain().await.unwrap() {
+        match open(&folder).verify(None).await.unwrap() {
             Chain::Broken { record: found, reason: _ } => assert_eq!(found, record, "{sql}"),
             Chain::Whole { .. } => panic!("not noticed: {sql}"),
         }
@@ -481,7 +482,7 @@ async fn of_many_that_use_a_link_one_gets_through() {
     assert!(found.enabled && !found.must_change && found.until.is_none());
     assert!(!directory.redeemable(&token, now).await.unwrap());
     assert_eq!(org.live(&anna.state.key).await.unused_until, None);
-    assert!(matches!(directory.verify_chain().await.unwrap(), Chain::Whole { .. }));
+    assert!(matches!(directory.verify(None).await.unwrap(), Chain::Whole { .. }));
 }
 
 #[tokio::test]

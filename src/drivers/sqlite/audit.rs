@@ -8,7 +8,10 @@ use rusqlite::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::directory::{DirectoryError, ErrorKind};
+use crate::{
+    directory::{DirectoryError, ErrorKind},
+    history::Chain,
+};
 
 use super::{failed, schema};
 
@@ -42,6 +45,10 @@ const COLUMNS: [&str; 21] = [
     "prev",
 ];
 
+/// Columns that came later: hashed where they are not NULL, each with its number before it, so that older records keep their
+/// hashes.
+const LATER: [&str; 2] = ["committed_at", "since"];
+
 /// What one record says, apart from its number and hashes.
 #[derive(Debug, Default)]
 pub(super) struct Record<'a> {
@@ -68,6 +75,10 @@ pub(super) struct Record<'a> {
     pub(super) commit: Option<&'a str>,
     pub(super) author: Option<&'a str>,
     pub(super) digest: &'a str,
+    /// Microseconds since 1970.
+    pub(super) committed_at: Option<i64>,
+    /// Microseconds since 1970.
+    pub(super) since: Option<i64>,
 }
 
 /// The end of the trail within one transaction.
@@ -85,8 +96,8 @@ impl Trail {
 
     /// The statement that [`Trail::append`] takes.
     pub(super) fn statement(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
-        let marks = vec!["?"; COLUMNS.len() + 1].join(", ");
-        connection.prepare(&format!("INSERT INTO audit ({}, hash) VALUES ({marks})", COLUMNS.join(", ")))
+        let marks = vec!["?"; COLUMNS.len() + LATER.len() + 1].join(", ");
+        connection.prepare(&format!("INSERT INTO audit ({}) VALUES ({marks})", every_column()))
     }
 
     /// Adds a record.
@@ -111,6 +122,8 @@ impl Trail {
             commit,
             author,
             digest,
+            committed_at,
+            since,
         } = *record;
         let prev = self.hash;
         let values: [ValueRef<'_>; COLUMNS.len()] = [
@@ -136,8 +149,9 @@ impl Trail {
             text(digest),
             ValueRef::Blob(&prev),
         ];
-        let hash = hash(values.iter().copied());
-        let with_hash = values.into_iter().chain([ValueRef::Blob(&hash)]);
+        let later = [committed_at, since].map(|micros| micros.map_or(ValueRef::Null, ValueRef::Integer));
+        let hash = hash(values.iter().copied(), later.iter().copied());
+        let with_hash = values.into_iter().chain(later).chain([ValueRef::Blob(&hash)]);
         for (column, value) in with_hash.enumerate() {
             statement.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(value))?;
         }
@@ -161,62 +175,59 @@ fn optional(it: Option<&str>) -> ValueRef<'_> {
     it.map_or(ValueRef::Null, text)
 }
 
+/// Every column, in the order in which they are stored and read.
+pub(super) fn every_column() -> String {
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(LATER).chain(["hash"]).collect();
+    columns.join(", ")
+}
+
 /// The hash of a record: of each column its type, its length in bytes where it has one (64 bits, little-endian), and the
-/// value. No two records are encoded alike.
-fn hash<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> Hash {
+/// value; then of each later column that is not NULL a 5, its place among those, and the same. No two records are encoded alike.
+fn hash<'a>(values: impl Iterator<Item = ValueRef<'a>>, later: impl Iterator<Item = ValueRef<'a>>) -> Hash {
     let mut hasher = Sha256::new_with_prefix(b"tenantry-audit-1");
     for value in values {
-        match value {
-            ValueRef::Null => hasher.update([0]),
-            ValueRef::Integer(number) => {
-                hasher.update([1]);
-                hasher.update(number.to_le_bytes());
-            }
-            ValueRef::Real(number) => {
-                hasher.update([2]);
-                hasher.update(number.to_le_bytes());
-            }
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                hasher.update([if matches!(value, ValueRef::Text(_)) { 3 } else { 4 }]);
-                hasher.update((bytes.len() as u64).to_le_bytes());
-                hasher.update(bytes);
-            }
-        }
+        update(&mut hasher, value);
+    }
+    for (place, value) in (0_u8..).zip(later).filter(|(_, value)| *value != ValueRef::Null) {
+        hasher.update([5, place]);
+        update(&mut hasher, value);
     }
     hasher.finalize().into()
 }
 
-/// What is to be said of the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chain {
-    /// Every record is as it was written. Somebody who could write the file could have written all of it anew: compare the
-    /// head with one that was kept elsewhere.
-    Whole {
-        /// How many records there are.
-        records: u64,
-        /// The hash of the last one, in hexadecimal; zeros where there is none.
-        head: String,
-    },
-    /// A record is not as it was written, or is not there.
-    Broken {
-        /// The number of the first such record, from 1.
-        record: u64,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+fn update(hasher: &mut Sha256, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => hasher.update([0]),
+        ValueRef::Integer(number) => {
+            hasher.update([1]);
+            hasher.update(number.to_le_bytes());
+        }
+        ValueRef::Real(number) => {
+            hasher.update([2]);
+            hasher.update(number.to_le_bytes());
+        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            hasher.update([if matches!(value, ValueRef::Text(_)) { 3 } else { 4 }]);
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        }
+    }
 }
 
 /// Reads the whole trail, one record at a time.
-pub(super) fn verify(path: &Path) -> Result<Chain, DirectoryError> {
+pub(super) fn verify(path: &Path, head: Option<&str>) -> Result<Chain, DirectoryError> {
+    let genesis = |head: &str| head == hex(&GENESIS);
     if !schema::exists(path)? {
-        return Ok(Chain::Whole { records: 0, head: hex(&GENESIS) });
+        return Ok(Chain::Whole { records: 0, head: hex(&GENESIS), at: head.is_some_and(genesis).then_some(0) });
     }
     let mut connection = schema::reader(path)?;
     let mut verify = || -> rusqlite::Result<Chain> {
         let transaction = connection.transaction()?;
-        let mut statement = transaction.prepare(&format!("SELECT {}, hash FROM audit ORDER BY seq", COLUMNS.join(", ")))?;
+        let mut statement = transaction.prepare(&format!("SELECT {} FROM audit ORDER BY seq", every_column()))?;
         let mut rows = statement.query([])?;
         let (mut prev, mut seq) = (GENESIS, 0);
+        let wanted = head.map(|head| unhex(head).unwrap_or_default());
+        let mut at = head.is_some_and(genesis).then_some(0);
         while let Some(row) = rows.next()? {
             let broken = |reason| Ok(Chain::Broken { record: seq + 1, reason });
             if row.get_ref(0)? != ValueRef::Integer((seq + 1).try_into().unwrap_or(i64::MAX)) {
@@ -225,23 +236,39 @@ pub(super) fn verify(path: &Path) -> Result<Chain, DirectoryError> {
             if row.get_ref(COLUMNS.len() - 1)? != ValueRef::Blob(&prev) {
                 return broken("it does not follow the one before");
             }
-            let values = (0..COLUMNS.len()).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
-            let found = hash(values.into_iter());
-            if row.get_ref(COLUMNS.len())? != ValueRef::Blob(&found) {
+            let values = (0..COLUMNS.len() + LATER.len()).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
+            let (values, later) = values.split_at(COLUMNS.len());
+            let found = hash(values.iter().copied(), later.iter().copied());
+            if row.get_ref(COLUMNS.len() + LATER.len())? != ValueRef::Blob(&found) {
                 return broken("it was changed");
             }
             (prev, seq) = (found, seq + 1);
+            if wanted.as_ref().is_some_and(|wanted| *wanted == prev) {
+                at = Some(seq);
+            }
         }
         let Trail { seq: last, hash } = Trail::continued(&transaction)?;
         if u64::try_from(last) != Ok(seq) || hash != prev {
             return Ok(Chain::Broken { record: seq + 1, reason: "the trail does not end where it should" });
         }
-        Ok(Chain::Whole { records: seq, head: hex(&prev) })
+        Ok(Chain::Whole { records: seq, head: hex(&prev), at })
     };
     verify().map_err(|error| failed("verify the audit trail", error))
 }
 
-fn hex(hash: &Hash) -> String {
+/// 64 hexadecimal digits.
+fn unhex(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+pub(super) fn hex(hash: &[u8]) -> String {
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -253,7 +280,7 @@ fn hex(hash: &Hash) -> String {
 pub(super) fn check_emptied(connection: &Connection) -> Result<(), DirectoryError> {
     // Beside `max` SQLite takes the other columns from the row that has it.
     let left = "SELECT kind || '/' || namespace || '/' || name FROM \
-                (SELECT kind, namespace, name, verb, max(seq) FROM audit WHERE kind <> 'project' GROUP BY remote) WHERE verb <> 'delete' LIMIT 1";
+                (SELECT kind, namespace, name, verb, max(seq) FROM audit WHERE kind <> 'project' AND owner <> '' GROUP BY remote) WHERE verb <> 'delete' LIMIT 1";
     let left: Option<String> =
         connection.query_row(left, [], |row| row.get(0)).optional().map_err(|error| failed("read the audit trail", error))?;
     let Some(key) = left else { return Ok(()) };

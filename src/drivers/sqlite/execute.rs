@@ -12,6 +12,7 @@ use crate::{
     directory::{DirectoryError, ErrorKind, Executed, Run},
     drivers::rows::{self, Claim, Found, Step, Write},
     model::{Body, FieldChange, FieldValue, Key, Kind, Paragraph, RemoteId},
+    observed::outside_id,
     plan::{Change, Reason},
 };
 
@@ -257,7 +258,7 @@ impl Chunk<'_> {
         let Key { kind, namespace, name } = &above;
         let values = [kind.word(), namespace.as_str(), name.as_str()];
         let mut row: Option<i64> = self.transaction.prepare_cached(by_key)?.query_row(values, |row| row.get(0)).optional()?;
-        if let (None, Some(id)) = (row, rows::outside(name)) {
+        if let (None, Some(id)) = (row, outside_id(name.as_str())) {
             let by_id = "SELECT row FROM objects WHERE kind = ?1 AND id = ?2";
             row = self.transaction.prepare_cached(by_id)?.query_row([kind.word(), id], |row| row.get(0)).optional()?;
         }
@@ -282,7 +283,7 @@ impl Chunk<'_> {
         fields: &[FieldChange],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let Run { id: run, owner, actor, digest, losses_allowed, stop: _ } = self.run;
+        let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = self.run;
         let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
         let mark = credential.as_ref().and_then(|action| observe::unmark(&action.mark));
         let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
@@ -303,6 +304,7 @@ impl Chunk<'_> {
             | Reason::Salvaged
             | Reason::ShuttingOff => None,
         };
+        let commit = commits.get(key);
         let record = Record {
             at: now.as_microsecond(),
             run,
@@ -320,9 +322,11 @@ impl Chunk<'_> {
             loss_allowed: allowed,
             loss_namespace: (counts > 0).then_some(namespace.as_str()),
             source: source.as_deref(),
-            commit: None,
-            author: None,
+            commit: commit.map(|commit| commit.id.as_str()),
+            author: commit.map(|commit| commit.author.as_str()),
             digest,
+            committed_at: commit.map(|commit| commit.at.as_microsecond()),
+            since: None,
         };
         Ok(self.trail.append(&mut self.audit, &record)?)
     }

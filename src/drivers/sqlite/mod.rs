@@ -7,6 +7,7 @@
 mod applied;
 mod audit;
 mod execute;
+mod history;
 mod lease;
 mod observe;
 mod schema;
@@ -24,15 +25,16 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::{
-    directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, Right, Run, SignIn},
+    directory::{
+        Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn,
+    },
+    history::{Chain, Found, Past, Record},
     model::{Name, PasswordHash, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
 
 use super::rows;
-
-pub use audit::Chain;
 
 /// Changes in one transaction: enough that waiting for the disk does not count, few enough to stop soon when asked to.
 const CHUNK: usize = 1_000;
@@ -67,12 +69,6 @@ impl Sqlite {
             capabilities: Capabilities::everything(),
             writer: Arc::default(),
         })
-    }
-
-    /// Goes through the whole audit trail and says whether every record is as it was written, and none is missing.
-    pub async fn verify_chain(&self) -> Result<Chain, DirectoryError> {
-        let path = self.path.clone();
-        blocking("verify the audit trail", move || audit::verify(&path)).await
     }
 
     /// Runs something on the connection that writes, which is opened at the first time and whenever the file has been
@@ -153,12 +149,40 @@ impl Directory for Sqlite {
         self.write("remember what was applied", write).await
     }
 
+    fn history(&self) -> Option<&dyn History> {
+        Some(self)
+    }
+
     async fn lease(&self, right: Right, wait: Duration) -> Result<Lease, DirectoryError> {
         let file = match right {
             Right::Run => ".lock",
             Right::Write => ".write.lock",
         };
         lease::lease(schema::beside(&self.path, file), wait).await
+    }
+}
+
+#[async_trait]
+impl History for Sqlite {
+    async fn records(&self, after: u64, most: usize) -> Result<Vec<Record>, DirectoryError> {
+        let path = self.path.clone();
+        blocking("read the history", move || history::records(&path, after, most)).await
+    }
+
+    async fn past(&self, until: Option<Timestamp>) -> Result<Past, DirectoryError> {
+        let path = self.path.clone();
+        blocking("read the history", move || history::past(&path, until)).await
+    }
+
+    async fn looked(&self, found: &[Found], since: Option<Timestamp>, at: Timestamp, run: &Run) -> Result<(), DirectoryError> {
+        let (found, run) = (found.to_vec(), run.clone());
+        let write = move |connection: &mut Connection| history::looked(connection, &found, since, at, &run);
+        self.write("record what was found", write).await
+    }
+
+    async fn verify(&self, head: Option<&str>) -> Result<Chain, DirectoryError> {
+        let (path, head) = (self.path.clone(), head.map(str::to_owned));
+        blocking("verify the audit trail", move || audit::verify(&path, head.as_deref())).await
     }
 }
 

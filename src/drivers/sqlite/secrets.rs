@@ -111,7 +111,7 @@ pub(super) fn delivered(
 }
 
 fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
-    let Run { id: run, owner, actor, digest, losses_allowed: _, stop: _ } = run;
+    let Run { id: run, owner, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
     Record {
         at: Timestamp::now().as_microsecond(),
         run,

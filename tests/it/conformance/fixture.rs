@@ -32,6 +32,7 @@ impl Org {
             actor: Some("sofia.berg".into()),
             digest: "sha256:00".into(),
             losses_allowed: false,
+            commits: Arc::default(),
             stop: Stop::default(),
         };
         Self { directory, run, wanted: BTreeMap::new(), strangers: 0 }

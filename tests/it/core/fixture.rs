@@ -3,7 +3,7 @@
 //! One document a line (or between semicolons): `user ns/mara company=nord role=owner off from=ns/old`. Lines `part`,
 //! `unreadable` and `root=elsewhere` speak of the declaration as a whole.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tenantry::{
     directory::Stop,
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub(crate) fn apply(&self, text: &str, allow: Allow) -> Result<Report, ApplyError> {
-        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone() };
+        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone(), commits: Arc::default(), looked: None };
         self.request(text, Some(allow), |request| {
             block_on(async {
                 let shown = pipeline::plan(&self.directory, request).await?;
@@ -131,7 +131,7 @@ impl World {
 
     /// Applies a plan that was shown before.
     pub(crate) fn apply_shown(&self, text: &str, shown: &Planned) -> Result<Report, ApplyError> {
-        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone() };
+        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone(), commits: Arc::default(), looked: None };
         self.request(text, None, |request| {
             block_on(pipeline::apply(&self.directory, request, shown, &order, &self.letters.issuer(&self.project), &|_| {}))
         })

@@ -101,6 +101,7 @@ impl World {
             actor: None,
             digest: SmolStr::default(),
             losses_allowed: true,
+            commits: std::sync::Arc::default(),
             stop: Stop::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

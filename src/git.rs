@@ -1,0 +1,168 @@
+//! By which commit something came to be declared: asked of `git`, where there is one and the files are in a repository. It is
+//! only ever a remark in the history, so that whatever goes wrong here is no commit, and nothing waits for it for long.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead, BufReader},
+    path::{Component, Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use smol_str::SmolStr;
+
+use crate::{history::Commit, model::Key};
+
+/// Files that are named to `git`; of more it is asked without naming any, and stopped when it has said enough.
+const NAMED: usize = 200;
+
+/// What begins the line of a commit, in what we ask `git` to print: no name of a file has it.
+const MARK: char = '\u{1}';
+
+/// The last commit of each file in `sources` (`users/service.yaml:41`, relative to the working directory). A file that has
+/// changed since has none: what was applied is in no commit. Blocks for `limit` at most.
+pub fn commits(sources: &BTreeMap<Key, SmolStr>, limit: Duration) -> BTreeMap<Key, Commit> {
+    let until = Instant::now() + limit;
+    let mut repositories: BTreeMap<PathBuf, BTreeMap<String, Vec<&Key>>> = BTreeMap::new();
+    for (key, source) in sources {
+        if let Some((root, file)) = source.rsplit_once(':').and_then(|(file, _)| repository(Path::new(file))) {
+            repositories.entry(root).or_default().entry(file).or_default().push(key);
+        }
+    }
+    let mut found = BTreeMap::new();
+    for (root, files) in repositories {
+        let wanted: BTreeSet<&str> = files.keys().map(String::as_str).collect();
+        for (file, commit) in last_commits(&root, &wanted, until) {
+            let keys = files.get(&file).into_iter().flatten();
+            found.extend(keys.map(|key| ((*key).clone(), commit.clone())));
+        }
+    }
+    found
+}
+
+/// The commit that touched a document last, and whether it has been changed since: the document that begins at `line` of a
+/// file. Blocks for `limit` at most.
+pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>, bool)> {
+    let until = Instant::now() + limit;
+    let (root, file) = repository(file)?;
+    // A document ends where the next one begins.
+    for range in [format!("{line},/^---/"), format!("{line},")] {
+        let lines = ask(&root, &["blame", "--porcelain", "-L", &range, "--", &file], until, |_| true);
+        let mut newest: Option<(i64, SmolStr)> = None;
+        let mut dirty = false;
+        let mut id = SmolStr::default();
+        for line in &lines {
+            let first = line.split(' ').next().unwrap_or_default();
+            if first.len() >= 40 && first.bytes().all(|it| it.is_ascii_hexdigit()) && !line.starts_with('\t') {
+                id = SmolStr::new(first);
+                dirty |= first.bytes().all(|it| it == b'0');
+            } else if let Some(time) = line.strip_prefix("committer-time ").and_then(|it| it.parse().ok())
+                && id.bytes().any(|it| it != b'0')
+                && newest.as_ref().is_none_or(|(newest, _)| time > *newest)
+            {
+                newest = Some((time, id.clone()));
+            }
+        }
+        if dirty || newest.is_some() {
+            let commit = newest.and_then(|(_, id)| {
+                let shown = ask(&root, &["show", "--no-patch", &format(), &id], until, |_| true);
+                shown.iter().find_map(|line| commit(line))
+            });
+            return Some((commit, dirty));
+        }
+    }
+    None
+}
+
+/// The repository that a file belongs to, and its name in it. The file need not be there any more.
+fn repository(file: &Path) -> Option<(PathBuf, String)> {
+    let file = std::path::absolute(file).ok()?;
+    if file.components().any(|part| part == Component::ParentDir) {
+        return None;
+    }
+    let root = file.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+    let name = file.strip_prefix(root).ok()?.to_str()?;
+    Some((root.to_owned(), name.to_owned()))
+}
+
+fn last_commits(root: &Path, wanted: &BTreeSet<&str>, until: Instant) -> Vec<(String, Commit)> {
+    let mut changed = vec!["diff", "--name-only", "--no-renames", "--no-ext-diff", "HEAD", "--"];
+    let format = format();
+    let mut log = vec!["log", "--no-show-signature", "--name-only", "--no-renames", &format, "--"];
+    if wanted.len() <= NAMED {
+        changed.extend(wanted);
+        log.extend(wanted);
+    }
+    let changed: BTreeSet<String> = ask(root, &changed, until, |_| true).into_iter().collect();
+    let mut left: BTreeSet<&str> = wanted.iter().copied().filter(|file| !changed.contains(*file)).collect();
+    let (mut found, mut of) = (Vec::new(), None);
+    ask(root, &log, until, |line| {
+        if line.starts_with(MARK) {
+            of = commit(line);
+        } else if let Some(commit) = of.as_ref().filter(|_| left.remove(line)) {
+            found.push((line.to_owned(), commit.clone()));
+        }
+        !left.is_empty()
+    });
+    found
+}
+
+/// Hash, committer's time in seconds, author.
+fn format() -> String {
+    format!("--format={MARK}%H %ct %an <%ae>")
+}
+
+fn commit(line: &str) -> Option<Commit> {
+    let mut parts = line.strip_prefix(MARK)?.splitn(3, ' ');
+    let (id, at, author) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    Some(Commit { id: id.into(), author: author.into(), at: Timestamp::from_second(at).ok()? })
+}
+
+/// The lines that `git` prints, until `go_on` has seen enough or time is up.
+fn ask(root: &Path, arguments: &[&str], until: Instant, mut go_on: impl FnMut(&str) -> bool) -> Vec<String> {
+    let Some((mut child, lines)) = start(root, arguments) else { return Vec::new() };
+    let mut seen = Vec::new();
+    let complete = loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                let more = go_on(&line);
+                seen.push(line);
+                if !more {
+                    break true;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => break child.wait().is_ok_and(|status| status.success()),
+            Err(RecvTimeoutError::Timeout) => break false,
+        }
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    // Half of an answer could be a wrong one.
+    if complete { seen } else { Vec::new() }
+}
+
+fn start(root: &Path, arguments: &[&str]) -> Option<(Child, Receiver<String>)> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(["--no-pager", "--literal-pathspecs", "-c", "core.quotePath=off", "-c", "core.fsmonitor=false"]);
+    // Within a hook these say another repository.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(variable);
+    }
+    command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    let out = BufReader::new(child.stdout.take()?);
+    let (sender, lines) = sync_channel(1_000);
+    thread::spawn(move || {
+        for line in out.split(b'\n') {
+            let Ok(line) = line else { return };
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    Some((child, lines))
+}

@@ -1,0 +1,131 @@
+//! What a directory holds now, against what the records come to: what somebody else has changed.
+
+use std::collections::HashSet;
+
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::past::{Past, Thing};
+use crate::{
+    model::{Body, Field, FieldChange, FieldValue, Key, Kind, RemoteId},
+    observed::{Live, Observed, Stranger, outside_id},
+};
+
+/// Something that is not as the last run left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The directory's identifier.
+    pub id: RemoteId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its key; none for a stranger.
+    pub key: Option<Key>,
+    /// What people know it by.
+    pub label: SmolStr,
+    /// Whose it is; none for a stranger.
+    pub owner: Option<SmolStr>,
+    /// What happened to it.
+    pub what: What,
+    /// What differs: as it was recorded, and as it is.
+    pub changes: Vec<FieldChange>,
+}
+
+/// What happened to something outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// It was added.
+    Added,
+    /// It is another.
+    Changed,
+    /// It is gone.
+    Gone,
+}
+
+/// What has changed since the last run that could write, sorted by key and then by what people know it by. Nothing where no
+/// run ever wrote: then there is nothing to compare with.
+pub fn drift(past: &Past, observed: &Observed) -> Vec<Found> {
+    if past.is_empty() {
+        return Vec::new();
+    }
+    let mut found: Vec<Found> = observed.ours.iter().filter_map(|live| of_live(past, live)).collect();
+    let ids: HashSet<&RemoteId> = observed.ours.iter().map(|live| &live.id).collect();
+    let strangers: HashSet<&RemoteId> = observed.strangers.iter().map(|stranger| &stranger.id).collect();
+    for (id, thing) in past.things().filter(|(id, thing)| thing.managed() && !ids.contains(id)) {
+        found.extend(of_missing(id, thing, strangers.contains(id)));
+    }
+    found.extend(observed.strangers.iter().filter(|stranger| is_new(past, stranger)).map(of_stranger));
+    found.sort_by(|a, b| (&a.key, a.kind, &a.label, &a.id).cmp(&(&b.key, b.kind, &b.label, &b.id)));
+    found
+}
+
+/// Somebody who was there before anybody looked is no change.
+fn is_new(past: &Past, stranger: &Stranger) -> bool {
+    let known = past.get(&stranger.id).is_some_and(|thing| !thing.gone);
+    !known && past.looked.is_some_and(|looked| stranger.created_at > looked)
+}
+
+fn of_live(past: &Past, live: &Live) -> Option<Found> {
+    let key = live.state.key.clone();
+    let label = key.name.as_str().into();
+    let owner = live.state.owner.as_ref().map(ToSmolStr::to_smolstr);
+    let (what, changes) = match past.get(&live.id).filter(|thing| thing.managed()) {
+        None => {
+            let given = live.state.fields().into_iter().filter(|(_, value)| *value != FieldValue::None);
+            let changes = given.map(|(field, after)| FieldChange { field, before: FieldValue::None, after });
+            (What::Added, changes.collect())
+        }
+        Some(thing) => (What::Changed, differing(past, thing, live)),
+    };
+    if changes.is_empty() {
+        return None;
+    }
+    Some(Found { id: live.id.clone(), kind: key.kind, key: Some(key), label, owner, what, changes })
+}
+
+fn differing(past: &Past, thing: &Thing, live: &Live) -> Vec<FieldChange> {
+    let before = past.fields(thing);
+    let recorded = |field: Field| match field {
+        Field::Key => thing.key.as_ref().map_or(FieldValue::None, |key| FieldValue::Text(key.to_smolstr())),
+        field => before.iter().find(|(it, _)| *it == field).map_or(FieldValue::None, |(_, value)| value.clone()),
+    };
+    let changes = live.state.fields().into_iter().map(|(field, after)| FieldChange { field, before: recorded(field), after });
+    changes.filter(|change| change.before != change.after && !followed(change)).collect()
+}
+
+/// Under what a thing stands has no name any more in its namespace: that is a change of the other thing.
+fn followed(change: &FieldChange) -> bool {
+    let place = matches!(change.field, Field::Parent | Field::Company | Field::Customer);
+    place && change.after.text().and_then(outside_id).is_some()
+}
+
+fn of_missing(id: &RemoteId, thing: &Thing, a_stranger: bool) -> Option<Found> {
+    let key = thing.key.clone()?;
+    let owner = thing.find(Field::Owner).cloned().unwrap_or(FieldValue::None);
+    let change = if a_stranger {
+        FieldChange { field: Field::Owner, before: owner.clone(), after: FieldValue::None }
+    } else {
+        FieldChange { field: Field::Key, before: FieldValue::Text(key.to_smolstr()), after: FieldValue::None }
+    };
+    Some(Found {
+        id: id.clone(),
+        kind: key.kind,
+        label: key.name.as_str().into(),
+        owner: owner.text().map(SmolStr::new),
+        key: Some(key),
+        what: if a_stranger { What::Changed } else { What::Gone },
+        changes: vec![change],
+    })
+}
+
+fn of_stranger(stranger: &Stranger) -> Found {
+    let Stranger { id, kind, parent: _, label, email, enabled, locked: _, version: _, created_at: _, fit } = stranger;
+    let text = |field, value: &str| (field, FieldValue::Text(SmolStr::new(value)));
+    let name = if *kind == Kind::User { Field::Username } else { Field::DisplayName };
+    let mut fields = vec![text(name, label)];
+    fields.extend(email.as_ref().map(|email| text(Field::Email, email)));
+    if let Ok(Body::User(user)) = fit {
+        fields.push(text(Field::Role, user.role.as_str()));
+    }
+    fields.push((Field::Enabled, FieldValue::Flag(*enabled)));
+    let changes = fields.into_iter().map(|(field, after)| FieldChange { field, before: FieldValue::None, after }).collect();
+    Found { id: id.clone(), kind: *kind, key: None, label: label.clone(), owner: None, what: What::Added, changes }
+}

@@ -1,0 +1,236 @@
+//! Records laid over each other: what there was at a time.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use smol_str::SmolStr;
+
+use super::{FOUND, fields, key};
+use crate::{
+    model::{Field, FieldChange, FieldValue, Key, Kind, RemoteId, State, ValueError},
+    observed::outside_name,
+};
+
+/// What one record says of the thing it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// Microseconds since 1970.
+    pub at: i64,
+    /// What was done.
+    pub verb: &'a str,
+    /// `user`, `company`, …
+    pub kind: &'a str,
+    /// Empty for what is global.
+    pub namespace: &'a str,
+    /// The name in its kind and namespace, afterwards.
+    pub name: &'a str,
+    /// Whose declaration; empty for what nobody manages.
+    pub owner: &'a str,
+    /// The directory's identifier.
+    pub remote: &'a str,
+    /// JSON: `{field: [before, after]}`.
+    pub changes: &'a str,
+}
+
+/// Everything the records until some time come to. Two of them that follow each other can be laid together, so that a long
+/// trail is read in parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    things: HashMap<RemoteId, Thing>,
+    /// Companies and customers that were re-keyed: what stood under them has followed without a record of its own.
+    renames: HashMap<Key, Vec<(u64, Key)>>,
+    /// When a run that could write last compared the directory with this.
+    pub looked: Option<Timestamp>,
+}
+
+/// One thing as it was recorded last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    /// Its key; none for a stranger, and for what cannot be a key.
+    pub key: Option<Key>,
+    /// What it is.
+    pub kind: SmolStr,
+    /// What people know it by, where it has no key.
+    pub label: SmolStr,
+    /// Whether it was deleted.
+    pub gone: bool,
+    /// The number of its last record.
+    pub seq: u64,
+    /// When its last record was written, in microseconds since 1970.
+    pub at: i64,
+    /// The record that said under what it stands.
+    placed: u64,
+    fields: Vec<(Field, FieldValue)>,
+}
+
+impl Past {
+    /// Lays one more record over it.
+    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), serde_json::Error> {
+        let Entry { seq, at, verb, kind, namespace, name, owner, remote, changes } = *entry;
+        let changes = fields(changes)?;
+        // Settings, and what became of a secret.
+        if kind == "project" || verb == "credential" && changes.is_empty() {
+            return Ok(());
+        }
+        let new = || Thing {
+            key: None,
+            kind: SmolStr::default(),
+            label: SmolStr::default(),
+            gone: false,
+            seq,
+            at,
+            placed: seq,
+            fields: Vec::new(),
+        };
+        let id = RemoteId(SmolStr::new(remote));
+        // Nearly always the thing is there.
+        let thing = match self.things.get_mut(&id) {
+            Some(thing) => thing,
+            None => self.things.entry(id).or_insert_with(new),
+        };
+        (thing.seq, thing.at, thing.gone) = (seq, at, verb == "delete");
+        let named = |key: &Key| key.kind.word() == kind && key.namespace.as_str() == namespace && key.name.as_str() == name;
+        if owner.is_empty() {
+            (thing.key, thing.label) = (None, SmolStr::new(name));
+        } else if !thing.key.as_ref().is_some_and(named) {
+            (thing.key, thing.placed) = (key(kind, namespace, name), seq);
+        }
+        if thing.kind != kind {
+            thing.kind = SmolStr::new(kind);
+        }
+        if thing.gone {
+            return Ok(());
+        }
+        for FieldChange { field, before, after } in changes {
+            match (field, &before, &after) {
+                (Field::Key, FieldValue::Text(before), FieldValue::Text(after)) => {
+                    if let (Ok(before), Ok(after)) = (before.parse::<Key>(), after.parse::<Key>())
+                        && matches!(before.kind, Kind::Company | Kind::Customer)
+                        && before != after
+                    {
+                        self.renames.entry(before).or_default().push((seq, after));
+                    }
+                }
+                (Field::Key, _, FieldValue::None) if verb == FOUND => thing.gone = true,
+                (Field::Key, _, _) => {}
+                _ => {
+                    if matches!(field, Field::Parent | Field::Company | Field::Customer) {
+                        thing.placed = seq;
+                    }
+                    thing.set(field, after);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays what came later over this.
+    #[must_use]
+    pub fn then(mut self, later: Self) -> Self {
+        let Self { things, renames, looked } = later;
+        for (id, thing) in things {
+            match self.things.get_mut(&id) {
+                Some(before) => before.overlay(thing),
+                None => drop(self.things.insert(id, thing)),
+            }
+        }
+        for (key, mut more) in renames {
+            self.renames.entry(key).or_default().append(&mut more);
+        }
+        self.looked = looked.or(self.looked);
+        self
+    }
+
+    /// Whether nothing was ever recorded.
+    pub fn is_empty(&self) -> bool {
+        self.things.is_empty()
+    }
+
+    /// Every thing with its identifier, in no order; deleted ones too.
+    pub fn things(&self) -> impl Iterator<Item = (&RemoteId, &Thing)> {
+        self.things.iter()
+    }
+
+    /// The thing with an identifier.
+    pub fn get(&self, id: &RemoteId) -> Option<&Thing> {
+        self.things.get(id)
+    }
+
+    /// Everything that was managed, as it was, sorted by key. What cannot be read any more is an error beside its key.
+    pub fn states(&self) -> Vec<(RemoteId, Key, Result<State, ValueError>)> {
+        let managed = self.things.iter().filter(|(_, thing)| thing.managed());
+        let state = |(id, thing): (&RemoteId, &Thing)| {
+            let key = thing.key.clone()?;
+            Some((id.clone(), key.clone(), State::restored(key, &self.fields(thing))))
+        };
+        let mut states: Vec<_> = managed.filter_map(state).collect();
+        states.sort_by(|a, b| a.1.cmp(&b.1));
+        states
+    }
+
+    /// The fields of a thing, under what it stands as that is called now.
+    pub fn fields(&self, thing: &Thing) -> Vec<(Field, FieldValue)> {
+        let mut fields = thing.fields.clone();
+        let Some(key) = thing.key.as_ref().filter(|_| !self.renames.is_empty()) else { return fields };
+        for (field, value) in &mut fields {
+            let kind = match (field, key.kind) {
+                (Field::Parent, Kind::Company) | (Field::Company, Kind::Customer | Kind::User) => Kind::Company,
+                (Field::Customer, Kind::User) => Kind::Customer,
+                _ => continue,
+            };
+            let Some(above) = value.text().and_then(|name| format!("{}/{}/{name}", kind.word(), key.namespace).parse().ok()) else {
+                continue;
+            };
+            let now = self.renamed(above, thing.placed);
+            *value = FieldValue::Text(if now.namespace == key.namespace {
+                SmolStr::new(now.name.as_str())
+            } else {
+                // A place is a name in the same namespace: see `outside_name`.
+                let id = self.things.iter().find(|(_, thing)| thing.key.as_ref() == Some(&now)).map(|(id, _)| id);
+                id.and_then(outside_name).map_or_else(SmolStr::default, |name| SmolStr::new(name.as_str()))
+            });
+        }
+        fields
+    }
+
+    /// What a key of record `seq` is called now.
+    fn renamed(&self, mut key: Key, mut seq: u64) -> Key {
+        while let Some((at, to)) = self.renames.get(&key).and_then(|all| all.iter().find(|(at, _)| *at > seq)) {
+            (key, seq) = (to.clone(), *at);
+        }
+        key
+    }
+}
+
+impl Thing {
+    /// Whether it was there and somebody's.
+    pub fn managed(&self) -> bool {
+        !self.gone && self.find(Field::Owner).is_some_and(|owner| *owner != FieldValue::None)
+    }
+
+    /// The value of a field, as it was recorded.
+    pub fn find(&self, wanted: Field) -> Option<&FieldValue> {
+        self.fields.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value)
+    }
+
+    fn set(&mut self, field: Field, value: FieldValue) {
+        match self.fields.iter_mut().find(|(it, _)| *it == field) {
+            Some((_, old)) => *old = value,
+            None => self.fields.push((field, value)),
+        }
+    }
+
+    fn overlay(&mut self, later: Self) {
+        let Self { key, kind, label, gone, seq, at, placed, fields } = later;
+        let moved = fields.iter().any(|(field, _)| matches!(field, Field::Parent | Field::Company | Field::Customer));
+        if moved || self.key != key {
+            self.placed = placed;
+        }
+        (self.key, self.kind, self.label, self.gone, self.seq, self.at) = (key, kind, label, gone, seq, at);
+        for (field, value) in fields {
+            self.set(field, value);
+        }
+    }
+}
