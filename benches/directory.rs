@@ -89,7 +89,15 @@ impl Stage {
         let folder = TempDir::new().expect("a folder");
         let directory = Sqlite::open(folder.path(), Path::new("tenantry.db")).expect("SQLite");
         let (id, digest) = ("run".into(), "sha256:00".into());
-        let run = Run { id, owner: name("acme"), actor: None, digest, losses_allowed: false, commits: std::sync::Arc::default(), stop: Stop::default() };
+        let run = Run {
+            id,
+            owner: name("acme"),
+            actor: None,
+            digest,
+            losses_allowed: false,
+            commits: std::sync::Arc::default(),
+            stop: Stop::default(),
+        };
         Self { folder, directory, runtime: Runtime::new().expect("a runtime"), run }
     }
 

@@ -146,7 +146,14 @@ fn ask(root: &Path, arguments: &[&str], until: Instant, mut go_on: impl FnMut(&s
 
 fn start(root: &Path, arguments: &[&str]) -> Option<(Child, Receiver<String>)> {
     let mut command = Command::new("git");
-    command.arg("-C").arg(root).args(["--no-pager", "--literal-pathspecs", "-c", "core.quotePath=off", "-c", "core.fsmonitor=false"]);
+    command.arg("-C").arg(root).args([
+        "--no-pager",
+        "--literal-pathspecs",
+        "-c",
+        "core.quotePath=off",
+        "-c",
+        "core.fsmonitor=false",
+    ]);
     // Within a hook these say another repository.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(variable);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, get, import, people, plan, schema, serve, validate,
+    apply, crds, drift, get, history, import, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password,
 };
@@ -54,6 +54,10 @@ pub(crate) enum Command {
     Unlock(people::UnlockArgs),
     /// Show what the directory holds.
     Get(get::Args),
+    /// Show what changed in the directory since it was last applied.
+    Drift(drift::Args),
+    /// Show what was done, when, by whom and by which commit.
+    History(history::Args),
     /// Serve the pages on which people set and change their passwords.
     Serve(serve::Args),
     /// Check a username and a password against the embedded directory.

@@ -6,9 +6,11 @@ mod apply;
 mod args;
 mod console;
 mod crds;
+mod drift;
 mod exit;
 mod failure;
 mod get;
+mod history;
 mod import;
 mod input;
 mod interrupt;
@@ -21,6 +23,7 @@ mod render;
 mod schema;
 mod serve;
 mod session;
+mod signing;
 mod summary;
 mod validate;
 mod values;
@@ -105,6 +108,8 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             }
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,
+            Command::History(args) => history::run(args, console).await,
+            Command::Drift(args) => drift::run(args, console).await,
             Command::Serve(args) => serve::run(args, console, &interrupt).await,
             Command::VerifyPassword(args) => verify_password::run(args, console).await,
             Command::Crds(args) => crds::run(args, console),

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     apply::Told,
-    directory::{Directory, DirectoryError, Stop},
+    directory::{Directory, DirectoryError, History, Stop},
     git,
     history::Commit,
     mail::{Closed, MailErrorKind, Mailer, Post},
@@ -238,6 +238,11 @@ impl Session {
             Some(ahead) => ahead.await.map_err(|error| Failure::failed("the directory could not be read").because(&error))??,
             None => pipeline::look(&*self.directory, &self.read.home.project, &Scope::All).await?,
         })
+    }
+
+    /// What is kept of what was done to the directory; none where nothing is.
+    pub(crate) fn history(&self) -> Option<&dyn History> {
+        self.directory.history()
     }
 
     /// Decides on what was seen.

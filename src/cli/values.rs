@@ -3,8 +3,10 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 
 use crate::{
+    manifest,
     model::{Key, Name, Namespace},
     plan::LastHolder,
 };
@@ -67,6 +69,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok()).ok_or_else(wrong)
 }
 
+/// Reads a date, which means its last moment (UTC), or a time of RFC 3339.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let at = manifest::moment(text).map_err(|error| error.to_string())?;
+    if text.len() > 10 {
+        return Ok(at);
+    }
+    at.checked_sub(jiff::SignedDuration::from_micros(1)).map_err(|error| error.to_string())
+}
+
 /// Reads the digest of a plan as it is printed.
 pub(crate) fn digest(text: &str) -> Result<String, String> {
     let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
@@ -105,6 +116,13 @@ mod tests {
         for bad in ["sha256:", "plan.json", &format!("sha256:{}", "0F".repeat(32)), &"0".repeat(64)] {
             assert!(digest(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_day_ends_with_its_last_moment() {
+        assert_eq!(moment("2026-03-03").unwrap().to_string(), "2026-03-03T23:59:59.999999Z");
+        assert_eq!(moment("2026-03-03T12:00:00+02:00").unwrap().to_string(), "2026-03-03T10:00:00Z");
+        assert!(moment("yesterday").is_err());
     }
 
     #[test]

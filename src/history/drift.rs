@@ -23,6 +23,8 @@ pub struct Found {
     pub label: SmolStr,
     /// Whose it is; none for a stranger.
     pub owner: Option<SmolStr>,
+    /// The role of a user; what it was where they are gone.
+    pub role: Option<SmolStr>,
     /// What happened to it.
     pub what: What,
     /// What differs: as it was recorded, and as it is.
@@ -67,6 +69,7 @@ fn of_live(past: &Past, live: &Live) -> Option<Found> {
     let key = live.state.key.clone();
     let label = key.name.as_str().into();
     let owner = live.state.owner.as_ref().map(ToSmolStr::to_smolstr);
+    let role = live.state.body.user().map(|user| user.role.to_smolstr());
     let (what, changes) = match past.get(&live.id).filter(|thing| thing.managed()) {
         None => {
             let given = live.state.fields().into_iter().filter(|(_, value)| *value != FieldValue::None);
@@ -78,7 +81,7 @@ fn of_live(past: &Past, live: &Live) -> Option<Found> {
     if changes.is_empty() {
         return None;
     }
-    Some(Found { id: live.id.clone(), kind: key.kind, key: Some(key), label, owner, what, changes })
+    Some(Found { id: live.id.clone(), kind: key.kind, key: Some(key), label, owner, role, what, changes })
 }
 
 fn differing(past: &Past, thing: &Thing, live: &Live) -> Vec<FieldChange> {
@@ -110,6 +113,7 @@ fn of_missing(id: &RemoteId, thing: &Thing, a_stranger: bool) -> Option<Found> {
         kind: key.kind,
         label: key.name.as_str().into(),
         owner: owner.text().map(SmolStr::new),
+        role: thing.find(Field::Role).and_then(FieldValue::text).map(SmolStr::new),
         key: Some(key),
         what: if a_stranger { What::Changed } else { What::Gone },
         changes: vec![change],
@@ -122,10 +126,12 @@ fn of_stranger(stranger: &Stranger) -> Found {
     let name = if *kind == Kind::User { Field::Username } else { Field::DisplayName };
     let mut fields = vec![text(name, label)];
     fields.extend(email.as_ref().map(|email| text(Field::Email, email)));
-    if let Ok(Body::User(user)) = fit {
-        fields.push(text(Field::Role, user.role.as_str()));
-    }
+    let role = match fit {
+        Ok(Body::User(user)) => Some(user.role.to_smolstr()),
+        Ok(Body::Role(_) | Body::Company(_) | Body::Customer(_)) | Err(_) => None,
+    };
+    fields.extend(role.as_ref().map(|role| text(Field::Role, role)));
     fields.push((Field::Enabled, FieldValue::Flag(*enabled)));
     let changes = fields.into_iter().map(|(field, after)| FieldChange { field, before: FieldValue::None, after }).collect();
-    Found { id: id.clone(), kind: *kind, key: None, label: label.clone(), owner: None, what: What::Added, changes }
+    Found { id: id.clone(), kind: *kind, key: None, label: label.clone(), owner: None, role, what: What::Added, changes }
 }

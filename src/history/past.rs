@@ -43,6 +43,8 @@ pub struct Past {
     renames: HashMap<Key, Vec<(u64, Key)>>,
     /// When a run that could write last compared the directory with this.
     pub looked: Option<Timestamp>,
+    /// Things that were found changed later, and may have been already.
+    pub unsure: u64,
 }
 
 /// One thing as it was recorded last.
@@ -129,7 +131,7 @@ impl Past {
     /// Lays what came later over this.
     #[must_use]
     pub fn then(mut self, later: Self) -> Self {
-        let Self { things, renames, looked } = later;
+        let Self { things, renames, looked, unsure } = later;
         for (id, thing) in things {
             match self.things.get_mut(&id) {
                 Some(before) => before.overlay(thing),
@@ -140,6 +142,7 @@ impl Past {
             self.renames.entry(key).or_default().append(&mut more);
         }
         self.looked = looked.or(self.looked);
+        self.unsure += unsure;
         self
     }
 

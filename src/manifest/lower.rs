@@ -177,7 +177,7 @@ fn adopt(text: &str) -> Result<RemoteId, ValueError> {
 }
 
 /// Reads a date, which means its end in UTC, or a time of RFC 3339.
-fn moment(text: &str) -> Result<Timestamp, ValueError> {
+pub fn moment(text: &str) -> Result<Timestamp, ValueError> {
     let refuse = || {
         ValueError::new("must be a date or a time of RFC 3339")
             .hint("for example `2027-06-30`, which ends with that day (UTC), or `2027-06-30T12:00:00Z`")

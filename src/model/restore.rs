@@ -14,7 +14,9 @@ impl State {
         let place = match (key.kind, fields.name(Field::Parent)?, fields.name(Field::Company)?, fields.name(Field::Customer)?) {
             (Kind::Company, Some(name), _, _) | (Kind::Customer | Kind::User, _, Some(name), _) => Some(Place::Company(name)),
             (Kind::User, _, None, Some(name)) => Some(Place::Customer(name)),
-            (Kind::Role, _, _, _) | (Kind::Company, None, _, _) | (Kind::Customer, _, None, _) | (Kind::User, _, None, None) => None,
+            (Kind::Role, _, _, _) | (Kind::Company, None, _, _) | (Kind::Customer, _, None, _) | (Kind::User, _, None, None) => {
+                None
+            }
         };
         let deletion = match fields.text(Field::Deletion) {
             None | Some("Disable") => Deletion::Disable,

@@ -100,7 +100,7 @@ struct ObjectForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct SourceForm {
+pub(super) struct SourceForm {
     /// As it was read: below a PATH that was given, else relative to the working directory.
     file: String,
     /// From 1.
@@ -108,7 +108,7 @@ struct SourceForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct ChangeForm {
+pub(super) struct ChangeForm {
     /// The name in `spec` where there is one.
     field: &'static str,
     /// What the directory holds.
@@ -269,7 +269,7 @@ fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
     }
 }
 
-fn source(place: &str) -> Option<SourceForm> {
+pub(super) fn source(place: &str) -> Option<SourceForm> {
     let (file, line) = place.rsplit_once(':')?;
     Some(SourceForm { file: file.to_owned(), line: line.parse().ok()? })
 }
@@ -289,7 +289,7 @@ fn credential(action: &CredentialAction) -> CredentialForm {
     CredentialForm { method: method.as_str(), from, reset: reset.as_ref().map(ToString::to_string), mark }
 }
 
-fn form(change: FieldChange) -> ChangeForm {
+pub(super) fn form(change: FieldChange) -> ChangeForm {
     let FieldChange { field, before, after } = change;
     ChangeForm { field: field.name(), before, after, sensitive: sensitive(field) }
 }

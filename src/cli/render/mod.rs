@@ -2,7 +2,9 @@
 
 mod detail;
 pub(crate) mod diagnostics;
+pub(crate) mod drift;
 pub(crate) mod error;
+pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod objects;
 pub(crate) mod plan;

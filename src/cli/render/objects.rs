@@ -39,6 +39,11 @@ impl Item {
         Self { state, managed: true, id, credential }
     }
 
+    /// An object as it once was.
+    pub(crate) fn past(id: RemoteId, state: State) -> Self {
+        Self { state, managed: true, id, credential: None }
+    }
+
     /// A stranger that could be declared; nothing for what is managed.
     pub(crate) fn unmanaged(imported: &ImportedState) -> Option<Self> {
         let ImportedState { state, adopt } = imported;

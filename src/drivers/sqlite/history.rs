@@ -105,13 +105,16 @@ fn part(connection: &Connection, from: i64, to: i64, until: i64) -> Result<Past,
     let corrupt = |seq: i64, error: &dyn std::fmt::Display| {
         DirectoryError::new(format!("read record {seq} of the history"), ErrorKind::Incomplete).because(error.to_string())
     };
-    let sql = "SELECT seq, at, verb, kind, namespace, name, owner, remote, changes FROM audit WHERE seq > ?1 AND seq <= ?2 ORDER BY seq";
+    let sql = "SELECT seq, at, verb, kind, namespace, name, owner, remote, changes, since FROM audit \
+               WHERE seq > ?1 AND seq <= ?2 ORDER BY seq";
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query(params![from, to]).map_err(failed)?;
     let mut past = Past::default();
     while let Some(row) = rows.next().map_err(failed)? {
         let (seq, at): (i64, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
         if at > until {
+            let since: Option<i64> = row.get(9).map_err(failed)?;
+            past.unsure += u64::from(since.is_some_and(|since| since <= until));
             continue;
         }
         let text = |column: usize| row.get_ref(column).map_err(failed)?.as_str().map_err(|error| corrupt(seq, &error));
@@ -165,7 +168,7 @@ fn append(
     at: Timestamp,
     run: &Run,
 ) -> rusqlite::Result<()> {
-    let Found { id, kind, key, label, owner, what: _, changes } = found;
+    let Found { id, kind, key, label, owner, role: _, what: _, changes } = found;
     let Run { id: run, owner: _, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
     let record = audit::Record {
         at: at.as_microsecond(),

@@ -25,9 +25,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::{
-    directory::{
-        Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn,
-    },
+    directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn},
     history::{Chain, Found, Past, Record},
     model::{Name, PasswordHash, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},

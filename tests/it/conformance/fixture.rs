@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use smol_str::SmolStr;
 use tenantry::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
+    history::drift,
     model::{
         Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
         Name, Paragraph, PasswordHash, Phone, Place, RemoteId, Role, State, TokenHash, User, Username,
@@ -50,6 +51,10 @@ impl Org {
         assert_eq!(found, wanted);
         assert_eq!(observed.strangers.len(), self.strangers);
         assert!(observed.strangers.is_sorted_by(|a, b| a.id < b.id));
+        if let Some(history) = self.directory.history() {
+            // What was recorded is what there is: otherwise somebody else would seem to have changed it.
+            assert_eq!(drift(&history.past(None).await.unwrap(), &observed), []);
+        }
         observed
     }
 

@@ -120,7 +120,14 @@ impl World {
     }
 
     pub(crate) fn apply(&self, text: &str, allow: Allow) -> Result<Report, ApplyError> {
-        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone(), commits: Arc::default(), looked: None };
+        let order = Order {
+            run: "run".into(),
+            actor: None,
+            wait: Duration::ZERO,
+            stop: self.stop.clone(),
+            commits: Arc::default(),
+            looked: None,
+        };
         self.request(text, Some(allow), |request| {
             block_on(async {
                 let shown = pipeline::plan(&self.directory, request).await?;
@@ -131,7 +138,14 @@ impl World {
 
     /// Applies a plan that was shown before.
     pub(crate) fn apply_shown(&self, text: &str, shown: &Planned) -> Result<Report, ApplyError> {
-        let order = Order { run: "run".into(), actor: None, wait: Duration::ZERO, stop: self.stop.clone(), commits: Arc::default(), looked: None };
+        let order = Order {
+            run: "run".into(),
+            actor: None,
+            wait: Duration::ZERO,
+            stop: self.stop.clone(),
+            commits: Arc::default(),
+            looked: None,
+        };
         self.request(text, None, |request| {
             block_on(pipeline::apply(&self.directory, request, shown, &order, &self.letters.issuer(&self.project), &|_| {}))
         })
