@@ -4,8 +4,8 @@ use proptest::{option, prelude::*};
 use tenantry::{
     manifest::{Declared, Form, Input, Limits, document_json, load, write_document},
     model::{
-        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
-        Name, Namespace, Paragraph, Phone, Place, RemoteId, Role, SecretSource, User, Username,
+        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, FieldValue, Key, Kind, Line,
+        Method, Name, Namespace, Paragraph, Phone, Place, RemoteId, Role, SecretSource, State, User, Username,
     },
 };
 
@@ -227,6 +227,24 @@ proptest! {
         prop_assert_eq!(read(&text), (key.clone(), wanted.clone()));
         let json = document_json(&key, &declared, Deletion::Disable);
         prop_assert_eq!(read(&json.to_string()), (key, wanted));
+    }
+
+    /// A state is its fields, also by way of the JSON that a trail keeps.
+    #[test]
+    fn what_is_recorded_field_by_field_is_all((key, declared) in document().boxed(), flags in any::<[bool; 3]>(), owner in option::of(name())) {
+        let Declared { place, body, enabled, deletion, .. } = declared;
+        let user = key.kind == Kind::User;
+        let locked = (flags[0] && user).then(|| Box::new(Paragraph::new("INC-204").unwrap()));
+        // A role has neither.
+        let enabled = enabled || key.kind == Kind::Role;
+        let suspended = flags[1] && key.kind != Kind::Role;
+        let (retired, deletion) = (flags[2], deletion.unwrap_or_default());
+        let state = State { key: key.clone(), place, body, enabled, suspended, locked, retired, owner, deletion };
+        let fields = state.fields().into_iter().map(|(field, value)| {
+            let json = serde_json::to_string(&value).unwrap();
+            (field, serde_json::from_str::<FieldValue>(&json).unwrap())
+        });
+        prop_assert_eq!(State::restored(key, &fields.collect::<Vec<_>>()), Ok(state));
     }
 }
 
