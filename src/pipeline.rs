@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub orders: BTreeMap<Key, plan::Order>,
     /// What the flags allow.
     pub allow: Allow,
+    /// Nobody is there to say yes: what was shut off outside stays shut off.
+    pub unattended: bool,
     /// The time that `expires` and retention are judged by.
     pub now: Timestamp,
 }
@@ -95,7 +97,7 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, now } = request;
+    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, unattended, now } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -135,6 +137,9 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     }
     let authority = Authority::of(*actor, observed, &roles.last, *now);
     plan.withhold(&authority);
+    if *unattended {
+        plan.leave_shut();
+    }
     plan.loosens = observed.applied.loosened_by(project);
     let mut refused = plan.check(&project.budget, allow);
     refused.extend(plan.overreach(&authority));
@@ -212,18 +217,9 @@ pub async fn apply(
     if !fresh.refused.is_empty() {
         return Err(ApplyError::Refused(Box::new(fresh)));
     }
-    let Order { run, actor, wait: _, stop, commits, looked } = order;
-    let run = Run {
-        id: run.clone(),
-        owner: request.project.owner.clone(),
-        actor: actor.clone(),
-        digest: digest.into(),
-        losses_allowed: request.allow.removals.is_some(),
-        stop: stop.clone(),
-        commits: Arc::clone(commits),
-    };
+    let run = order.run(request, digest.into());
     if !urgent {
-        record_found(directory, &seen.observed, *looked, at, &run).await?;
+        record_found(directory, &seen.observed, order.looked, at, &run).await?;
     }
     let report = apply::apply(directory, &fresh.plan, issuer, &run, Some(write), told).await;
     // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
@@ -249,6 +245,42 @@ async fn record_found(
     let Some(history) = directory.history() else { return Ok(()) };
     let found = history::drift(&history.past(None).await?, observed);
     history.looked(&found, since, at, run).await
+}
+
+/// Records what somebody else has changed, for one who looks oftener than there is anything to apply. Takes the right to write,
+/// and looks again, only where `seen` has something to record; says how much that was.
+pub async fn note_found(
+    directory: &dyn Directory,
+    request: &Request<'_>,
+    seen: &Seen,
+    order: &Order,
+) -> Result<usize, DirectoryError> {
+    let Some(history) = directory.history() else { return Ok(0) };
+    if history::drift(&history.past(None).await?, &seen.observed).is_empty() {
+        return Ok(0);
+    }
+    let _write = directory.lease(Right::Write, order.wait.max(WRITING)).await?;
+    let at = Timestamp::now();
+    let observed = look(directory, request.project, &request.scope).await?.observed;
+    let found = history::drift(&history.past(None).await?, &observed);
+    history.looked(&found, order.looked, at, &order.run(request, SmolStr::default())).await?;
+    Ok(found.len())
+}
+
+impl Order {
+    /// What the trail says of every change of this run.
+    fn run(&self, request: &Request<'_>, digest: SmolStr) -> Run {
+        let Self { run, actor, wait: _, stop, commits, looked: _ } = self;
+        Run {
+            id: run.clone(),
+            owner: request.project.owner.clone(),
+            actor: actor.clone(),
+            digest,
+            losses_allowed: request.allow.removals.is_some(),
+            stop: stop.clone(),
+            commits: Arc::clone(commits),
+        }
+    }
 }
 
 /// What an import found.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::{
     apply, crds, drift, get, history, import, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
-    verify_password,
+    verify_password, watch,
 };
 use crate::{
     model::{Key, Username},
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Plan(plan::Args),
     /// Plan, ask, carry out, report.
     Apply(apply::Args),
+    /// Keep a declaration applied: on every change of a file, and from time to time.
+    Watch(watch::Args),
     /// Write what the directory holds as documents.
     Import(import::Args),
     /// Give users a new credential, now and without a commit.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A project, and the folder that its paths start from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Home {
     /// As declared, or the defaults.
     pub(crate) project: Project,
@@ -51,6 +51,17 @@ impl Home {
     pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
         let opened = drivers::open(&self.project.directory, &self.base);
         opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    }
+
+    /// Whether there is anything to read.
+    pub(crate) fn declares(&self, paths: &[PathBuf]) -> Result<(), Failure> {
+        if paths.is_empty() && !self.declared {
+            return Err(Failure::invalid(
+                "there is nothing to read: no PATH was given, and no `tenantry.yaml` found upward from here",
+            )
+            .hint("name the folder that holds the documents: `tenantry plan tenants/`"));
+        }
+        Ok(())
     }
 
     /// The accounts of the directory, where that does not check passwords itself. Nothing is read yet.
@@ -111,12 +122,19 @@ pub(crate) fn read<T>(
     begin: impl FnOnce(&Home) -> Result<T, Failure>,
 ) -> Result<(Read, T), Failure> {
     let Declaration { paths, project } = declaration;
-    let start = Instant::now();
     let home = home(project, paths.first(), console)?;
-    if paths.is_empty() && !home.declared {
-        return Err(Failure::invalid("there is nothing to read: no PATH was given, and no `tenantry.yaml` found upward from here")
-            .hint("name the folder that holds the documents: `tenantry plan tenants/`"));
-    }
+    read_at(home, paths, console, begin)
+}
+
+/// The same for a project that is known already.
+pub(crate) fn read_at<T>(
+    home: Home,
+    paths: &[PathBuf],
+    console: Console,
+    begin: impl FnOnce(&Home) -> Result<T, Failure>,
+) -> Result<(Read, T), Failure> {
+    let start = Instant::now();
+    home.declares(paths)?;
     let chosen = place::choose(paths, &home.project.paths, &home.base)?;
     let inputs = chosen.paths.into_iter().map(input).collect::<Result<Vec<_>, _>>()?;
     let started = begin(&home)?;

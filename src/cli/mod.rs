@@ -28,6 +28,7 @@ mod summary;
 mod validate;
 mod values;
 mod verify_password;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -106,6 +107,7 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
                 publish::check(&args.outputs().outputs)?;
                 people::unlock(args, console, &interrupt).await
             }
+            Command::Watch(args) => watch::run(args, console, &interrupt).await,
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,
             Command::History(args) => history::run(args, console).await,

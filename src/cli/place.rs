@@ -70,11 +70,7 @@ fn start(first: Option<&Path>) -> Result<PathBuf, Failure> {
 /// | a file or `-` among them | the whole if it is one of `paths` and the others are there too, else a part | a part |
 pub(crate) fn choose(given: &[PathBuf], project_paths: &[String], base: &Path) -> Result<Chosen, Failure> {
     let declared: Vec<PathBuf> = project_paths.iter().map(|path| base.join(path)).collect();
-    let paths = match (given, &declared[..]) {
-        ([], []) => vec![base.to_owned()],
-        ([], declared) => declared.to_vec(),
-        (given, _) => given.to_vec(),
-    };
+    let paths = named(given, project_paths, base);
     let stdin = paths.iter().any(|path| path == Path::new(STDIN));
     if paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
         return Err(Failure::invalid("`-` stands twice: standard input can be read once only"));
@@ -88,6 +84,15 @@ pub(crate) fn choose(given: &[PathBuf], project_paths: &[String], base: &Path) -
     };
     let extent = if whole { Extent::Whole { root: root(&real, &existing(base)?) } } else { Extent::Part };
     Ok(Chosen { paths, extent })
+}
+
+/// The paths that are meant, whether or not they are there.
+pub(crate) fn named(given: &[PathBuf], project_paths: &[String], base: &Path) -> Vec<PathBuf> {
+    match (given, project_paths) {
+        ([], []) => vec![base.to_owned()],
+        ([], declared) => declared.iter().map(|path| base.join(path)).collect(),
+        (given, _) => given.to_vec(),
+    }
 }
 
 /// A path as people read it and as a directory remembers it: relative to `base`, with `/`.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     apply::Told,
+    desired::Entry,
     directory::{Directory, DirectoryError, History, Stop},
     git,
     history::Commit,
@@ -47,6 +49,8 @@ pub(crate) struct Session {
     purge: Purge,
     orders: BTreeMap<Key, plan::Order>,
     allow: Allow,
+    unattended: bool,
+    looked: Option<Timestamp>,
     now: Timestamp,
 }
 
@@ -105,6 +109,39 @@ impl Session {
             purge: permissions.purge(),
             orders: BTreeMap::new(),
             allow: permissions.allow(),
+            unattended: false,
+            looked: None,
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Reads the declaration of a project that is known already, for one whom nobody watches: what was shut off outside stays
+    /// shut off. `looked` is when the directory was last found as it was recorded.
+    pub(crate) fn unattended(
+        home: Home,
+        directory: Arc<dyn Directory>,
+        paths: &[PathBuf],
+        actor: Option<&Username>,
+        looked: Option<Timestamp>,
+        console: Console,
+    ) -> Result<Self, Failure> {
+        let (read, ahead) = input::read_at(home, paths, console, |home| {
+            let (reader, project) = (Arc::clone(&directory), home.project.clone());
+            Ok(tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await }))
+        })?;
+        let actor = actor.or(read.home.project.actor.as_ref()).cloned();
+        Ok(Self {
+            read,
+            directory,
+            ahead: Some(ahead),
+            way_out: OnceLock::new(),
+            actor,
+            adopt: BTreeSet::new(),
+            purge: Purge::default(),
+            orders: BTreeMap::new(),
+            allow: Allow::default(),
+            unattended: true,
+            looked,
             now: Timestamp::now(),
         })
     }
@@ -125,6 +162,8 @@ impl Session {
             purge,
             orders,
             allow,
+            unattended: false,
+            looked: None,
             now: Timestamp::now(),
         })
     }
@@ -228,6 +267,7 @@ impl Session {
             purge: self.purge.clone(),
             orders: self.orders.clone(),
             allow: self.allow.clone(),
+            unattended: self.unattended,
             now: self.now,
         }
     }
@@ -258,16 +298,25 @@ impl Session {
 
     /// Carries out what was shown.
     pub(crate) async fn apply(&self, shown: &Planned, wait: Duration, stop: Stop, told: &Told<'_>) -> Result<Report, ApplyError> {
-        let order = Order {
-            run: uuid::Uuid::now_v7().to_smolstr(),
-            actor: self.actor().map(ToSmolStr::to_smolstr),
-            wait,
-            stop,
-            commits: commits(&shown.plan).await,
-            looked: None,
-        };
+        let order = Order { commits: commits(&shown.plan).await, ..self.run(wait, stop) };
         let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
         let issuer = issuer(&self.read.home, reset, self.way_out());
         pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await
+    }
+
+    /// Records what somebody else has changed, where there is nothing to carry out; says how much that was.
+    pub(crate) async fn note_found(&self, seen: &Seen, wait: Duration) -> Result<usize, DirectoryError> {
+        pipeline::note_found(&*self.directory, &self.request(), seen, &self.run(wait, Stop::default())).await
+    }
+
+    /// When something declared becomes due next by time alone.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        let expires = |entry: &Entry| entry.state()?.body.user()?.expires.filter(|at| *at > self.now);
+        self.read.desired.entries.iter().filter_map(expires).min()
+    }
+
+    fn run(&self, wait: Duration, stop: Stop) -> Order {
+        let (run, actor) = (uuid::Uuid::now_v7().to_smolstr(), self.actor().map(ToSmolStr::to_smolstr));
+        Order { run, actor, wait, stop, commits: Arc::default(), looked: self.looked }
     }
 }

@@ -22,7 +22,8 @@ mod walk;
 mod work;
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -98,6 +99,37 @@ pub fn load(inputs: &[Input], limits: &Limits) -> Loaded {
         loaded.count += count;
     }
     loaded
+}
+
+/// What tells one state of these files from another, without reading them: which there are, and of each the file it is, its
+/// length and its times. The time at which a file's entry changed is among them, since that one cannot be set back.
+pub fn fingerprint(inputs: &[Input]) -> u64 {
+    let mut loaded = Loaded::default();
+    walk::files(inputs, &mut loaded);
+    let mut hasher = DefaultHasher::new();
+    for source in &loaded.sources.files {
+        source.name.hash(&mut hasher);
+        if let sources::From::File(path) = &source.from {
+            file_state(path).hash(&mut hasher);
+        }
+    }
+    loaded.problems.len().hash(&mut hasher);
+    loaded.problems.iter().for_each(|problem| problem.message.hash(&mut hasher));
+    hasher.finish()
+}
+
+#[cfg(unix)]
+fn file_state(path: &Path) -> Option<[u64; 7]> {
+    use std::os::unix::fs::MetadataExt;
+    let it = fs::metadata(path).ok()?;
+    let times = [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()].map(i64::cast_unsigned);
+    Some([it.dev(), it.ino(), it.len(), times[0], times[1], times[2], times[3]])
+}
+
+#[cfg(not(unix))]
+fn file_state(path: &Path) -> Option<(u64, std::time::SystemTime)> {
+    let it = fs::metadata(path).ok()?;
+    Some((it.len(), it.modified().ok()?))
 }
 
 /// The text of a source, without a byte order mark, or what is wrong with it.

@@ -21,7 +21,9 @@ use crate::model::{self, Body, Credential, Deletion, Key, Name, RemoteId};
 pub use company::{Company, CompanySpec};
 pub use customer::{Customer, CustomerSpec};
 pub use directory::{Directory, DirectoryFields};
-pub use load::{Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, load, load_project};
+pub use load::{
+    Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, fingerprint, load, load_project,
+};
 pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower, moment};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};

@@ -23,6 +23,7 @@ mod settings;
 mod tally;
 mod tree;
 mod types;
+mod unattended;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

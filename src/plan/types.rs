@@ -144,6 +144,8 @@ pub enum Hold {
     Incomplete,
     /// Whoever acts may not.
     Denied,
+    /// It was shut off outside, and nobody is there who could say that it is to be let in again.
+    DisabledOutside,
 }
 
 impl Hold {
@@ -159,6 +161,7 @@ impl Hold {
             Self::Blocked(_) => "Blocked",
             Self::Incomplete => "Incomplete",
             Self::Denied => "Denied",
+            Self::DisabledOutside => "DisabledOutside",
         }
     }
 }

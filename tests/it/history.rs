@@ -179,7 +179,7 @@ fn a_trail_that_was_changed_is_told() {
     let place = applied();
     let whole = place.run("history verify").ended(0).out;
     let head = whole.lines().find_map(|line| line.strip_prefix("head ")).unwrap().to_owned();
-    place.run(&format!("lock ben --reason test")).ended(0);
+    place.run("lock ben --reason test").ended(0);
     let later = place.run(&format!("history verify --head {head}")).ended(0).out;
     assert!(later.contains("The head that was kept is that of record 5."), "{later}");
     assert!(place.run(&format!("history verify --head {}", "0f".repeat(32))).ended(1).err.contains("no record has the head"));

@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) actor: Option<Username>,
     pub(crate) purge: Purge,
     pub(crate) orders: BTreeMap<Key, plan::Order>,
+    pub(crate) unattended: bool,
     pub(crate) adopt: Vec<Key>,
     pub(crate) allow: Allow,
     pub(crate) scope: Scope,
@@ -62,6 +63,7 @@ impl World {
             actor: None,
             purge: Purge::default(),
             orders: BTreeMap::new(),
+            unattended: false,
             adopt: Vec::new(),
             allow: Allow::default(),
             scope: Scope::All,
@@ -90,6 +92,7 @@ impl World {
             purge: self.purge.clone(),
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
+            unattended: self.unattended,
             now: self.directory.now(),
         })
     }

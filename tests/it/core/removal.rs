@@ -222,6 +222,23 @@ fn shut_off_outside_is_shown_as_such() {
 }
 
 #[test]
+fn shut_off_outside_stays_so_while_nobody_is_there() {
+    let text = "company nord; user mara company=nord; user timo company=nord";
+    let mut world = World::holding(text);
+    world.unattended = true;
+    world.directory.tamper(&key("user/default/mara"), |live| live.state.enabled = false);
+    let more = "company nord; user mara company=nord role=operations-engineer; user timo company=nord role=operations-engineer";
+    world.expect(more, &["held user/default/mara DisabledOutside", "edit user/default/timo Declared"]);
+    // It is not forgotten that it was somebody else.
+    world.run(more);
+    world.expect(more, &["held user/default/mara DisabledOutside"]);
+    world.unattended = false;
+    world.expect(more, &["enable user/default/mara DisabledOutside"]);
+    world.unattended = true;
+    world.expect("company nord", &["disable user/default/mara NotDeclared", "disable user/default/timo NotDeclared"]);
+}
+
+#[test]
 fn a_directory_that_cannot_disable_says_so_and_writes_nothing() {
     let text = "company nord; user mara company=nord; user timo company=nord; company sud; user pia company=sud";
     let mut world = World::holding(text);
