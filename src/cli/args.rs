@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, get, import, people, plan, schema, serve, validate,
+    apply, completions, crds, explain, get, import, man, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password,
 };
@@ -62,6 +62,12 @@ pub(crate) enum Command {
     Crds(crds::Args),
     /// Print a JSON Schema: of the plan's JSON, or of a document for editors.
     Schema(schema::Args),
+    /// Explain a code, a gate, a hold or an exit code at length.
+    Explain(explain::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Print a manual page, or write all of them.
+    Man(man::Args),
 }
 
 /// Where the project file is.

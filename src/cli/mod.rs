@@ -4,15 +4,18 @@
 
 mod apply;
 mod args;
+mod completions;
 mod console;
 mod crds;
 mod exit;
+mod explain;
 mod failure;
 mod get;
 mod import;
 mod input;
 mod interrupt;
 mod issuer;
+mod man;
 mod people;
 mod place;
 mod plan;
@@ -109,6 +112,9 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::VerifyPassword(args) => verify_password::run(args, console).await,
             Command::Crds(args) => crds::run(args, console),
             Command::Schema(args) => schema::run(args, console),
+            Command::Explain(args) => explain::run(args, console),
+            Command::Completions(args) => completions::run(args, console),
+            Command::Man(args) => man::run(args, console),
         }
     })
 }

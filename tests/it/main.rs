@@ -8,6 +8,7 @@ mod conformance;
 mod core;
 mod crds;
 mod examples;
+mod explain;
 mod hostile;
 mod load;
 mod mail;
