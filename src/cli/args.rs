@@ -31,7 +31,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Say how long each step takes, on standard error.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 998)]
     pub(crate) verbose: bool,
 }
 
@@ -96,12 +96,19 @@ pub(crate) enum Format {
     Text,
     /// For scripts, one value.
     Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Workflow commands, for notes beside the lines of a pull request on GitHub.
+    Github,
+    /// `JUnit` XML, for pipelines that show tests.
+    Junit,
 }
 
 /// `-o` of the verbs that check, plan and apply.
 #[derive(Debug, Args)]
 pub(crate) struct Outputs {
-    /// `text` or `json`, to a file with `=FILE`; repeatable. Text goes to standard output unless something else does.
+    /// `text`, `json`, `sarif`, `github` or `junit`, to a file with `=FILE`; repeatable. Text goes to standard output unless
+    /// something else does.
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = output::<Format>)]
     pub(crate) outputs: Vec<Output<Format>>,
 }

@@ -7,7 +7,7 @@ mod text;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use self::pages::{Example, Page};
+use self::pages::{Example, Page, code as page, named};
 use super::{
     console::Console,
     exit::Exit,
@@ -15,8 +15,6 @@ use super::{
     render::{json, style},
 };
 use crate::{desired::closest, manifest::Code, model::visible};
-
-pub(crate) use self::pages::{code as page, named};
 
 /// Arguments of `tenantry explain`.
 #[derive(Debug, clap::Args)]
@@ -86,32 +84,49 @@ fn all() -> Vec<Page> {
     Code::ALL.iter().map(|code| page(*code)).chain(named()).collect()
 }
 
-/// The page that a word means. A bare number is a code: exit codes say `exit`.
+/// The page of a code or a name, however it is written. A bare number is a code: exit codes say `exit`.
+pub(crate) fn look_up(word: &str) -> Option<Page> {
+    let word = word.to_lowercase();
+    if let Some(digits) = digits(&word) {
+        let number = digits.parse::<u16>().ok();
+        return Code::ALL.iter().find(|code| Some(**code as u16) == number).map(|code| page(*code));
+    }
+    let name = bare(&word);
+    named().into_iter().find(|page| page.name.to_lowercase() == name)
+}
+
+/// The digits of `t0007` and `7`.
+fn digits(word: &str) -> Option<&str> {
+    let digits = word.strip_prefix('t').unwrap_or(word);
+    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(digits)
+}
+
+/// A name without its family, which stands before it in other forms: `gate/budget`.
+fn bare(word: &str) -> &str {
+    word.strip_prefix("gate/").or_else(|| word.strip_prefix("hold/")).unwrap_or(word)
+}
+
+/// The page that the words of a command line mean.
 fn find(words: &[String]) -> Result<Page, Failure> {
     let word = words.join("-").to_lowercase();
-    let digits = word.strip_prefix('t').unwrap_or(&word);
-    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        let number = digits.parse::<u16>().ok();
-        let code = Code::ALL.iter().find(|code| Some(**code as u16) == number);
+    look_up(&word).ok_or_else(|| unknown(&word, &words.join(" ")))
+}
+
+fn unknown(word: &str, written: &str) -> Failure {
+    if digits(word).is_some() {
         let last = Code::ALL.iter().max().map_or_else(String::new, ToString::to_string);
-        return code.map(|code| page(*code)).ok_or_else(|| {
-            Failure::invalid(format!("there is no code `{}`", visible(&words.join(" "))))
-                .hint(format!("codes go from T0001 to {last}: `tenantry explain` lists them; an exit code is `exit 5`"))
-        });
+        return Failure::invalid(format!("there is no code `{}`", visible(written)))
+            .hint(format!("codes go from T0001 to {last}: `tenantry explain` lists them; an exit code is `exit 5`"));
     }
-    let name = word.strip_prefix("gate/").or_else(|| word.strip_prefix("hold/")).unwrap_or(&word);
-    let pages = named();
-    if let Some(page) = pages.iter().find(|page| page.name.to_lowercase() == name) {
-        return Ok(page.clone());
-    }
-    let names: Vec<String> = all().iter().map(|page| page.name.to_lowercase()).collect();
-    let near = closest(name, names.iter().map(String::as_str));
-    let near = all().into_iter().find(|page| Some(page.name.to_lowercase().as_str()) == near);
-    let failure = Failure::invalid(format!("there is nothing to explain about `{}`", visible(&words.join(" "))));
-    Err(match near {
-        Some(page) => failure.hint(format!("did you mean `{}`? `tenantry explain` lists everything", page.name)),
+    let names: Vec<String> = all().into_iter().map(|page| page.name).collect();
+    let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let near = closest(bare(word), lower.iter().map(String::as_str));
+    let near = names.iter().find(|name| Some(name.to_lowercase().as_str()) == near);
+    let failure = Failure::invalid(format!("there is nothing to explain about `{}`", visible(written)));
+    match near {
+        Some(name) => failure.hint(format!("did you mean `{name}`? `tenantry explain` lists everything")),
         None => failure.hint("`tenantry explain` lists every code, gate, hold and exit code"),
-    })
+    }
 }
 
 fn page_form(page: &Page) -> PageForm<'_> {

@@ -99,7 +99,12 @@ fn page(command: &Command) -> Result<String, Failure> {
         Ok(out)
     };
     let text = sections().map_err(|error| Failure::failed("cannot make the page").because(&error))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(String::from_utf8_lossy(&text).chars().map(ascii).collect())
+}
+
+/// Not every formatter reads UTF-8, and all of them know this spelling of a character.
+fn ascii(c: char) -> String {
+    if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }
 }
 
 /// What `--help` shows last: `Examples:` and the like become sections of their own.
@@ -133,13 +138,18 @@ mod tests {
             let text = page(command).unwrap().replace("\\-", "-").replace("\\*(Aq", "'");
             for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let flag = argument.get_long().map(|long| format!("--{long}"));
-                let value = argument.get_value_names().and_then(<[_]>::first).map(|name| name.to_string());
+                let value = argument.get_value_names().and_then(<[_]>::first).map(ToString::to_string);
                 let name = flag.or(value).unwrap();
                 assert!(text.contains(&name), "{} says nothing of {name}:\n{text}", command.get_name());
             }
             assert!(text.contains(".SH EXAMPLES\n.nf\n"), "{text}");
+            assert!(text.is_ascii(), "{text}");
             for line in command.get_after_help().unwrap().to_string().lines().filter(|line| line.starts_with("  ")) {
-                assert!(text.contains(line.trim_end()), "{} has lost `{line}`", command.get_name());
+                assert!(
+                    text.contains(&line.trim_end().chars().map(ascii).collect::<String>()),
+                    "{} has lost `{line}`",
+                    command.get_name()
+                );
             }
         }
     }

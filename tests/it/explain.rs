@@ -22,16 +22,13 @@ fn json(folder: &Path, words: &[&str]) -> Value {
 /// Puts down what an example shows. Commands are carried out as they are printed.
 fn put(example: &Value, folder: &Path) {
     let text = example["text"].as_str().unwrap();
-    match example["file"].as_str() {
-        Some(file) => {
-            let path = folder.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        None => {
-            assert_eq!(example["language"], "sh");
-            assert!(Command::new("sh").args(["-euc", text]).current_dir(folder).status().unwrap().success(), "{text}");
-        }
+    if let Some(file) = example["file"].as_str() {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    } else {
+        assert_eq!(example["language"], "sh");
+        assert!(Command::new("sh").args(["-euc", text]).current_dir(folder).status().unwrap().success(), "{text}");
     }
 }
 

@@ -9,6 +9,7 @@ mod core;
 mod crds;
 mod examples;
 mod explain;
+mod generated;
 mod hostile;
 mod load;
 mod mail;

@@ -88,14 +88,26 @@ impl Page {
         })
     }
 
-    /// Everything but the title and the examples.
-    pub(crate) fn prose(&self) -> String {
+    /// What is wrong, alone.
+    pub(crate) fn first_paragraph(&self) -> String {
         let paragraph = |part: &Part| match part {
+            Part::Prose(text) => Some(text.replace('\n', " ")),
+            Part::Heading(_) | Part::Example(_) => None,
+        };
+        self.parts.iter().find_map(paragraph).unwrap_or_default()
+    }
+
+    /// Everything but the title and the examples, as Markdown.
+    pub(crate) fn prose(&self) -> String {
+        let shows = |row: usize| matches!(self.parts.get(row + 1), Some(Part::Example(_)));
+        let paragraph = |(row, part): (usize, &Part)| match part {
+            // What stands above examples alone says nothing without them.
+            Part::Heading(_) if shows(row) => None,
             Part::Heading(text) => Some(format!("## {text}")),
             Part::Prose(text) => Some(text.clone()),
             Part::Example(_) => None,
         };
-        self.parts.iter().filter_map(paragraph).collect::<Vec<_>>().join("\n\n")
+        self.parts.iter().enumerate().filter_map(paragraph).collect::<Vec<_>>().join("\n\n")
     }
 }
 
@@ -263,6 +275,9 @@ mod tests {
             panic!("{parts:?}")
         };
         assert_eq!((first.as_str(), more.as_str(), end.as_str()), ("One\ntwo.", "More", "End."));
+        let page = Page { topic: Topic::Gate, name: "x".into(), title, parts: parts.clone() };
+        assert_eq!(page.prose(), "One\ntwo.\n\nEnd.");
+        assert_eq!(page.first_paragraph(), "One two.");
         let (kind, language, file) = (ExampleKind::Wrong, "yaml".to_owned(), Some("a.yaml".to_owned()));
         assert_eq!(*example, Example { kind, language, file, text: "# no title\n".into() });
     }
