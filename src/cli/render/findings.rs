@@ -1,6 +1,6 @@
 //! What a check or a plan found, as one list: what every form for a pipeline is made of.
 
-use super::{View, detail};
+use super::{View, detail, json::sensitive};
 use crate::{
     manifest::{Diagnostic, Origin, RelatedPlace, Severity, Sources},
     model::visible,
@@ -136,12 +136,14 @@ pub(super) fn holds(view: &View<'_>) -> Vec<Finding> {
     view.planned.plan.decisions.iter().filter_map(held).collect()
 }
 
-/// What is lost, with where it stands or stood.
+/// What is lost, with where it stands or stood. Notes on a pull request are public where it is, so no personal data is in them.
 pub(super) fn losses(view: &View<'_>) -> Vec<Finding> {
     let loss = |decision: &Decision| {
         let change = decision.change.as_ref().filter(|change| change.loss > 0)?;
         let verb = change.verb().as_str();
-        let message = format!("{verb}: {}", detail::change(change).join("; "));
+        let differing = change.fields().iter().filter(|field| !sensitive(field.field)).map(detail::field_change);
+        let why = detail::reason(change).unwrap_or_else(|| differing.collect::<Vec<_>>().join("; "));
+        let message = format!("{verb}: {why}");
         let (key, at) = (Some(change.key.to_string()), source(decision, view.sources));
         Some(Finding { key, at, ..Finding::new(format!("loss/{verb}"), Level::Note, &message) })
     };
