@@ -19,7 +19,7 @@ use crate::{desired::closest, manifest::Code, model::visible};
 /// Arguments of `tenantry explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tenantry explain T0007           what is wrong, why it matters, and how to mend it, with an example
+  tenantry explain T0007           what is wrong, why it matters, how to mend it; with examples
   tenantry explain                 every code, gate, hold and exit code, one line each
   tenantry explain budget          a gate; `Taken` is a hold, and `exit 5` an exit code")]
 pub(crate) struct Args {
@@ -173,6 +173,7 @@ mod tests {
             ("T0099", "codes go from T0001 to T00"),
             ("99999999999999999999", "codes go from T0001"),
             ("bugdet", "did you mean `budget`?"),
+            ("gate/bugdet", "did you mean `budget`?"),
             ("Takn", "did you mean `Taken`?"),
             ("exit 9", "did you mean `exit-0`?"),
             ("everything else", "lists every code"),

@@ -18,7 +18,7 @@ use crate::manifest::Severity;
   tenantry validate                          the whole declaration of the project
   tenantry validate tenants/                 every document below a folder
   tenantry validate -o json -                a document from standard input, the answer for an editor
-  tenantry validate -o sarif=found.sarif     for code scanning; `-o github` and `-o junit=FILE` for other pipelines")]
+  tenantry validate -o sarif=found.sarif     for code scanning; there are `github` and `junit` too")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) declaration: Declaration,
