@@ -17,7 +17,7 @@ use crate::manifest::Severity;
 #[command(after_help = "Examples:
   tenantry validate                          the whole declaration of the project
   tenantry validate tenants/                 every document below a folder
-  tenantry validate -o json -                a document from standard input, the answer for an editor
+  tenantry validate -o json -                a document from standard input, for an editor
   tenantry validate -o sarif=found.sarif     for code scanning; there are `github` and `junit` too")]
 pub(crate) struct Args {
     #[command(flatten)]
