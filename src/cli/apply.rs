@@ -157,8 +157,8 @@ impl Run<'_> {
             match (format, file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
                 (Format::Text, Some(file)) => file.write(&format!("{}\n{text}", form()))?,
-                (Format::Json, None) => self.console.data(&form())?,
-                (Format::Json, Some(file)) => file.write(&form())?,
+                (Format::Json | Format::Sarif | Format::Github | Format::Junit, None) => self.console.data(&form())?,
+                (Format::Json | Format::Sarif | Format::Github | Format::Junit, Some(file)) => file.write(&form())?,
             }
         }
         Ok(())

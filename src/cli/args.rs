@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, drift, get, history, import, people, plan, schema, serve, validate,
+    apply, completions, crds, drift, explain, get, history, import, man, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password, watch,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Say how long each step takes, on standard error.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 998)]
     pub(crate) verbose: bool,
 }
 
@@ -68,6 +68,12 @@ pub(crate) enum Command {
     Crds(crds::Args),
     /// Print a JSON Schema: of the plan's JSON, or of a document for editors.
     Schema(schema::Args),
+    /// Explain a code, a gate, a hold or an exit code at length.
+    Explain(explain::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Print a manual page, or write all of them.
+    Man(man::Args),
 }
 
 /// Where the project file is.
@@ -96,12 +102,19 @@ pub(crate) enum Format {
     Text,
     /// For scripts, one value.
     Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Workflow commands, for notes beside the lines of a pull request on GitHub.
+    Github,
+    /// `JUnit` XML, for pipelines that show tests.
+    Junit,
 }
 
 /// `-o` of the verbs that check, plan and apply.
 #[derive(Debug, Args)]
 pub(crate) struct Outputs {
-    /// `text` or `json`, to a file with `=FILE`; repeatable. Text goes to standard output unless something else does.
+    /// `text`, `json`, `sarif`, `github` or `junit`, to a file with `=FILE`; repeatable. Text goes to standard output unless
+    /// something else does.
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = output::<Format>)]
     pub(crate) outputs: Vec<Output<Format>>,
 }

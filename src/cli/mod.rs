@@ -4,10 +4,12 @@
 
 mod apply;
 mod args;
+mod completions;
 mod console;
 mod crds;
 mod drift;
 mod exit;
+mod explain;
 mod failure;
 mod get;
 mod history;
@@ -15,6 +17,7 @@ mod import;
 mod input;
 mod interrupt;
 mod issuer;
+mod man;
 mod people;
 mod place;
 mod plan;
@@ -116,6 +119,9 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::VerifyPassword(args) => verify_password::run(args, console).await,
             Command::Crds(args) => crds::run(args, console),
             Command::Schema(args) => schema::run(args, console),
+            Command::Explain(args) => explain::run(args, console),
+            Command::Completions(args) => completions::run(args, console),
+            Command::Man(args) => man::run(args, console),
         }
     })
 }

@@ -33,9 +33,9 @@ impl Publisher {
         &self.outputs
     }
 
-    /// Whether standard output holds nothing but one JSON value.
+    /// Whether standard output holds nothing but one value for a program: JSON, or another form that is not for people.
     pub(crate) fn json_on_stdout(&self) -> bool {
-        self.outputs.iter().any(|(format, file)| file.is_none() && *format == Format::Json)
+        self.outputs.iter().any(|(format, file)| file.is_none() && *format != Format::Text)
     }
 
     /// Writes everything.

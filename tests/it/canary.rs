@@ -161,7 +161,14 @@ fn no_secret_gets_out() {
         "apiVersion: tenantry.dev/v1alpha1\nkind: User\nmetadata: {{ name: inline }}\nspec: {{ email: i@x.example, company: north, role: owner, credential: {{ method: Secret, password: {INLINE} }} }}\n"
     );
     nest.write("tenants/inline.yaml", &inline);
-    for args in ["validate tenants", "plan -o json", "apply --yes"] {
+    for args in [
+        "validate tenants",
+        "plan -o json",
+        "apply --yes",
+        "validate -o sarif -o junit=found.xml",
+        "plan -o github",
+        "apply --yes -o junit",
+    ] {
         nest.run(args, "");
     }
 

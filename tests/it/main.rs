@@ -8,6 +8,8 @@ mod conformance;
 mod core;
 mod crds;
 mod examples;
+mod explain;
+mod generated;
 mod history;
 mod hostile;
 mod load;

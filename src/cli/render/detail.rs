@@ -126,7 +126,7 @@ fn not_declared(change: &Change) -> String {
 }
 
 /// Why, where the fields alone do not say it.
-fn reason(change: &Change) -> Option<String> {
+pub(super) fn reason(change: &Change) -> Option<String> {
     let shut_off = change.verb() == Verb::Disable;
     match &change.reason {
         Reason::Declared if shut_off => Some("declared with `enabled: false`".into()),

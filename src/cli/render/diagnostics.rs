@@ -1,6 +1,9 @@
 //! Problems for people, in the style of rustc.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -26,7 +29,22 @@ pub(crate) fn text(problems: &[Diagnostic]) -> String {
         let more = super::style::count((count - SHOWN) as u64);
         let _ = write!(out, "{} and {more} more like it: `-o json` lists everything\n\n", paint(ERROR, format!("[{code}]")));
     }
+    out.push_str(&more_about(problems));
     out
+}
+
+/// Where there is more to read about what is wrong; once, however much there is.
+fn more_about(problems: &[Diagnostic]) -> String {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let codes: Vec<Code> = errors.map(|problem| problem.code).collect::<BTreeSet<_>>().into_iter().collect();
+    match &codes[..] {
+        [] => String::new(),
+        [code] => format!("For more about {code}: tenantry explain {code}\n\n"),
+        [first, .., last] => {
+            let others = codes[..codes.len() - 1].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("For more about {others} and {last}: try tenantry explain {first}\n\n")
+        }
+    }
 }
 
 /// What a check came to, in one line.
@@ -117,6 +135,8 @@ error[T0021]: role `operations-enginer` does not exist
    = help: did you mean `operations-engineer`?
 note: roles are declared here
   --> roles.yaml:3:1
+
+For more about T0021: tenantry explain T0021
 ";
         assert_eq!(plain(&[problem]).trim_end(), expected.trim_end());
     }
@@ -129,5 +149,12 @@ note: roles are declared here
         assert_eq!(text.matches("error[T0021]").count(), 10);
         assert!(text.contains("[T0021] and 990 more like it"), "{text}");
         assert!(text.contains("error[T0007]"), "a rare kind is not lost among a thousand of another");
+        assert!(text.ends_with("For more about T0007 and T0021: try tenantry explain T0007\n\n"), "{text}");
+    }
+
+    #[test]
+    fn a_warning_alone_points_nowhere() {
+        let warning = Diagnostic { severity: Severity::Warning, ..diagnostic(Code::Foreign, 1) };
+        assert!(!plain(&[warning]).contains("For more"));
     }
 }

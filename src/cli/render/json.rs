@@ -323,7 +323,7 @@ fn result(outcome: &Outcome) -> ResultForm {
 }
 
 /// Personal data of people and of those who speak for a company.
-fn sensitive(field: Field) -> bool {
+pub(super) fn sensitive(field: Field) -> bool {
     match field {
         Field::Locked
         | Field::Email

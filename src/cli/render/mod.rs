@@ -4,11 +4,15 @@ mod detail;
 pub(crate) mod diagnostics;
 pub(crate) mod drift;
 pub(crate) mod error;
+mod findings;
+mod github;
 pub(crate) mod history;
 pub(crate) mod json;
+mod junit;
 pub(crate) mod objects;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod sarif;
 pub(crate) mod style;
 
 use super::args::Format;
@@ -38,6 +42,9 @@ pub(crate) fn form(format: Format, view: &View<'_>) -> String {
     match format {
         Format::Text => plan::text(view.planned, view.sources),
         Format::Json => json::plan_or_apply(view),
+        Format::Sarif => sarif::text(&findings::plan(view)),
+        Format::Github => github::text(&[findings::plan(view), findings::losses(view)].concat()),
+        Format::Junit => junit::plan(view),
     }
 }
 
@@ -46,5 +53,15 @@ pub(crate) fn check(format: Format, documents: u64, problems: &[Diagnostic]) -> 
     match format {
         Format::Text => diagnostics::verdict(documents, problems),
         Format::Json => json::print(&json::ValidateForm::new(problems)),
+        Format::Sarif => sarif::text(&findings::problems(problems)),
+        Format::Github => github::text(&findings::problems(problems)),
+        Format::Junit => junit::check(documents, findings::problems(problems)),
+    }
+}
+
+/// Whether a check can be written in a form. One that shows a plan says nothing where there is none.
+pub(crate) fn suits_a_check(format: Format) -> bool {
+    match format {
+        Format::Text | Format::Json | Format::Sarif | Format::Github | Format::Junit => true,
     }
 }
