@@ -82,7 +82,7 @@ pub(crate) fn choose(given: &[PathBuf], project_paths: &[String], base: &Path) -
         let declared = declared.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
         !stdin && declared.iter().all(|path| real.iter().any(|given| path.starts_with(given)))
     };
-    let extent = if whole { Extent::Whole { root: root(&real, &existing(base)?) } } else { Extent::Part };
+    let extent = if whole { Extent::Whole { root: root(&paths, &real, base)? } } else { Extent::Part };
     Ok(Chosen { paths, extent })
 }
 
@@ -105,13 +105,26 @@ pub(crate) fn relative(path: &Path, base: &Path) -> String {
     if steps.is_empty() { ".".into() } else { steps.join("/") }
 }
 
-/// Several folders are one root, whatever their order; a folder inside another adds nothing.
-fn root(real: &[PathBuf], base: &Path) -> String {
-    let outermost = real.iter().filter(|path| !real.iter().any(|other| other != *path && path.starts_with(other)));
-    let mut parts: Vec<String> = outermost.map(|path| relative(path, base)).collect();
+/// Several folders are one root, whatever their order; a folder inside another adds nothing. `real` are the paths without links.
+fn root(paths: &[PathBuf], real: &[PathBuf], base: &Path) -> Result<String, Failure> {
+    let real_base = existing(base)?;
+    let mut parts = Vec::new();
+    for (path, whole) in paths.iter().zip(real) {
+        if !real.iter().any(|other| other != whole && whole.starts_with(other)) {
+            parts.push(below(path, base).unwrap_or_else(|| relative(whole, &real_base)));
+        }
+    }
     parts.sort_unstable();
     parts.dedup();
-    parts.join(", ")
+    Ok(parts.join(", "))
+}
+
+/// The path below the base as it is called there. A link keeps its name whatever it leads to: tools that check out one revision
+/// beside the other swap it, and that is no other declaration.
+fn below(path: &Path, base: &Path) -> Option<String> {
+    let (path, base) = (std::path::absolute(path).ok()?, std::path::absolute(base).ok()?);
+    let plain = path.components().chain(base.components()).all(|part| part != Component::ParentDir);
+    (plain && path.starts_with(&base)).then(|| relative(&path, &base))
 }
 
 /// The path without links, `.` and `..`, or the failure that says it is not there.

@@ -22,4 +22,5 @@ mod project;
 mod properties;
 mod serve;
 mod sqlite;
+mod watch;
 mod write;

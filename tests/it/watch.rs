@@ -1,0 +1,374 @@
+//! A declaration kept applied with nobody at the keyboard: what wakes it, what it survives, and how it ends.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::symlink,
+    process::{Child, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::place::{Place, company, user};
+
+/// However slow the machine is: what is waited for has happened by then, or never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A watch that runs, and all it has printed.
+struct Watch {
+    child: Child,
+    printed: Arc<Mutex<String>>,
+}
+
+impl Watch {
+    fn start(place: &Place, line: &str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = place.command(env!("CARGO_BIN_EXE_tenantry"), &words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = Arc::new(Mutex::new(String::new()));
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let collect = |stream: Box<dyn std::io::Read + Send>| {
+            let printed = Arc::clone(&printed);
+            thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    printed.lock().unwrap().push_str(&format!("{line}\n"));
+                }
+            });
+        };
+        collect(Box::new(out));
+        collect(Box::new(err));
+        Self { child, printed }
+    }
+
+    fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said something so often.
+    #[track_caller]
+    fn says(&self, text: &str, times: usize) {
+        let since = Instant::now();
+        while self.printed().matches(text).count() < times {
+            assert!(since.elapsed() < PATIENCE, "it does not say `{text}`:\n{}", self.printed());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    #[track_caller]
+    fn ends(mut self, code: i32) -> String {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert_eq!(status.code(), Some(code), "{}", self.printed());
+                return self.printed();
+            }
+            assert!(since.elapsed() < PATIENCE, "it does not end:\n{}", self.printed());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until the directory holds this about somebody.
+#[track_caller]
+fn holds(place: &Place, name: &str, what: &str) {
+    let since = Instant::now();
+    loop {
+        let line = place.run(&format!("get users {name}")).out;
+        if line.contains(what) {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "{name} is not {what}: {line}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn users(names: &[&str]) -> String {
+    names.iter().map(|name| user(name, "operations-engineer")).collect()
+}
+
+fn place(names: &[&str]) -> Place {
+    let place = Place::new();
+    place.write("tenants/company.yaml", &company("north"));
+    place.write("tenants/users.yaml", &users(names));
+    place
+}
+
+#[test]
+fn a_change_of_a_file_is_applied_and_the_last_line_says_what_it_waits_for() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared; waiting for a change, and looking again in 10 min", 1);
+    holds(&place, "ben", "enabled");
+    // As editors do: another file under the same name.
+    place.write("users.new", &users(&["anna"]));
+    fs::rename(place.file("users.new"), place.file("tenants/users.yaml")).unwrap();
+    holds(&place, "ben", "retired");
+    place.write("tenants/more/deeper/new.yaml", &users(&["cleo"]));
+    holds(&place, "cleo", "enabled");
+    place.write("tenants/more/deeper/new.yaml", &users(&["dora"]));
+    holds(&place, "dora", "enabled");
+    holds(&place, "cleo", "retired");
+    watch.signal("TERM");
+    let printed = watch.ends(0);
+    assert!(printed.contains("stopped"), "{printed}");
+    place.run("plan tenants --detailed-exitcode").ended(0);
+}
+
+#[test]
+fn a_bad_file_in_between_removes_nobody_and_is_said_once() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 1s");
+    watch.says("3 as declared", 1);
+    place.write("tenants/users.yaml", "kind: User\nmetadata: [");
+    watch.says("1 problem in the documents", 1);
+    // Some more looks.
+    thread::sleep(Duration::from_millis(2500));
+    holds(&place, "ben", "enabled");
+    place.write("tenants/users.yaml", &users(&["anna"]));
+    holds(&place, "ben", "retired");
+    watch.signal("INT");
+    let printed = watch.ends(0);
+    assert_eq!(printed.matches("error[T").count(), 1, "{printed}");
+}
+
+#[test]
+fn a_folder_may_go_and_come_back() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared", 1);
+    fs::rename(place.file("tenants"), place.file("away")).unwrap();
+    watch.says("`tenants` cannot be found; waiting for somebody to change that", 1);
+    holds(&place, "ben", "enabled");
+    place.write("tenants/company.yaml", &company("north"));
+    place.write("tenants/users.yaml", &users(&["anna", "ben", "cleo"]));
+    holds(&place, "cleo", "enabled");
+    // The new folder is listened to as the old one was.
+    place.write("tenants/users.yaml", &users(&["anna", "cleo"]));
+    holds(&place, "ben", "retired");
+    // One without a document is no declaration of nobody.
+    fs::remove_file(place.file("tenants/users.yaml")).unwrap();
+    fs::remove_file(place.file("tenants/company.yaml")).unwrap();
+    watch.says("refused by the gate `empty-input`", 1);
+    holds(&place, "anna", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+/// A folder as Kubernetes mounts a `ConfigMap`: links to `..data`, itself a link that is swapped.
+#[test]
+fn a_mounted_folder_is_swapped() {
+    let place = Place::new();
+    let version = |number: u32, names: &[&str]| {
+        place.write(&format!("mount/..{number}/all.yaml"), &(company("north") + &users(names)));
+        symlink(format!("..{number}"), place.file("mount/..data_tmp")).unwrap();
+        fs::rename(place.file("mount/..data_tmp"), place.file("mount/..data")).unwrap();
+    };
+    version(1, &["anna", "ben"]);
+    symlink("..data/all.yaml", place.file("mount/all.yaml")).unwrap();
+    let watch = Watch::start(&place, "watch mount --interval 10m");
+    watch.says("3 as declared", 1);
+    version(2, &["anna"]);
+    fs::remove_dir_all(place.file("mount/..1")).unwrap();
+    holds(&place, "ben", "retired");
+    version(3, &["anna", "cleo"]);
+    holds(&place, "cleo", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+/// A folder that is itself a link, as a tool that checks out revisions beside each other leaves it.
+#[test]
+fn a_link_to_a_folder_is_swapped() {
+    let place = Place::new();
+    let version = |number: u32, names: &[&str]| {
+        place.write(&format!("revisions/{number}/all.yaml"), &(company("north") + &users(names)));
+        symlink(format!("revisions/{number}"), place.file("next")).unwrap();
+        fs::rename(place.file("next"), place.file("current")).unwrap();
+    };
+    place.write(
+        "tenantry.yaml",
+        "apiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: { name: p }\nspec: { paths: [current] }\n",
+    );
+    version(1, &["anna", "ben"]);
+    let watch = Watch::start(&place, "watch --interval 10m");
+    watch.says("3 as declared", 1);
+    version(2, &["anna"]);
+    holds(&place, "ben", "retired");
+    place.write("revisions/2/all.yaml", &(company("north") + &users(&["anna", "cleo"])));
+    holds(&place, "cleo", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn what_others_change_is_repaired_and_recorded_with_the_time_of_the_look_before() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 1s");
+    watch.says("3 as declared", 1);
+    thread::sleep(Duration::from_millis(1500));
+    place.sql("UPDATE objects SET body = json_set(body, '$.role', 'owner') WHERE name = 'anna'");
+    let role = |name: &str| place.run(&format!("get users {name}")).out;
+    let since = Instant::now();
+    while !role("anna").contains("operations-engineer") {
+        assert!(since.elapsed() < PATIENCE);
+    }
+    // Whoever was shut off outside stays shut off.
+    place.sql("UPDATE objects SET enabled = 0 WHERE name = 'ben'");
+    watch.says("1 held", 1);
+    holds(&place, "ben", "disabled");
+    watch.signal("TERM");
+    let printed = watch.ends(0);
+    assert!(printed.contains("1 thing changed outside Git") && printed.contains("shut off outside"), "{printed}");
+    let history = place.run("history -o json").ended(0).json();
+    let found: Vec<_> = history["records"].as_array().unwrap().iter().filter(|it| it["verb"] == "found").cloned().collect();
+    assert_eq!(found.len(), 2);
+    let seconds = |it: &serde_json::Value| {
+        let time = |name: &str| it[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        time("at").duration_since(time("foundSince")).as_secs_f64()
+    };
+    // It was looked at every second: not since the first apply.
+    assert!(found.iter().all(|it| seconds(it) < 30.0), "{found:?}");
+    assert!(seconds(&found[0]) > 0.0);
+    // A person says that it is to be let in.
+    place.run("apply tenants --yes").ended(0);
+    holds(&place, "ben", "enabled");
+}
+
+#[test]
+fn a_directory_that_is_away_is_waited_for() {
+    let place = place(&["anna"]);
+    place.run("apply tenants --yes").ended(0);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("2 as declared", 1);
+    // The file is gone while its name is taken by something else.
+    fs::rename(place.file("tenantry.db"), place.file("saved.db")).unwrap();
+    fs::write(place.file("tenantry.db"), "").unwrap();
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]));
+    watch.says("trying again in", 1);
+    fs::rename(place.file("saved.db"), place.file("tenantry.db")).unwrap();
+    holds(&place, "ben", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn another_run_is_waited_for() {
+    let place = place(&["anna"]);
+    place.run("apply tenants --yes").ended(0);
+    let lock = fs::File::options().write(true).open(place.file("tenantry.db.lock")).unwrap();
+    lock.lock().unwrap();
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("2 as declared", 1);
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]));
+    watch.says("another run holds the lock", 1);
+    drop(lock);
+    holds(&place, "ben", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn a_project_is_read_again_when_asked_and_a_wrong_one_is_not_taken() {
+    let place = place(&["anna"]);
+    let project =
+        |spec: &str| format!("apiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: {{ name: p }}\nspec: {{ {spec} }}\n");
+    place.write("tenantry.yaml", &project("paths: [tenants]"));
+    place.write("more/ben.yaml", &users(&["ben"]));
+    let watch = Watch::start(&place, "watch --interval 10m");
+    watch.says("2 as declared", 1);
+    place.write("tenantry.yaml", &project("paths: [tenants], nonsense: 1"));
+    watch.signal("HUP");
+    watch.says("the project as it was read before stays in force", 1);
+    assert!(watch.printed().contains("error[T0028]"), "{}", watch.printed());
+    place.write("tenants/users.yaml", &users(&["anna", "cleo"]));
+    holds(&place, "cleo", "enabled");
+    place.write("tenantry.yaml", &project("paths: [tenants, more]"));
+    watch.signal("HUP");
+    watch.says("the project was read again", 1);
+    holds(&place, "ben", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn an_account_ends_when_it_expires() {
+    let place = place(&["anna"]);
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
+    let expiring = user("ben", "owner").replace("spec:\n", &format!("spec:\n  expires: \"{soon:.0}\"\n"));
+    place.write("tenants/ben.yaml", &expiring);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    holds(&place, "ben", "enabled");
+    holds(&place, "ben", "disabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+/// Mails take long, and a leaver waits for none of them.
+#[test]
+fn a_leaver_waits_for_nobody_s_mails() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared", 1);
+    let names: Vec<String> = (0..400).map(|row| format!("joiner{row}")).collect();
+    let joiners: String =
+        names.iter().map(|name| user(name, "owner").replace("spec:\n", "spec:\n  credential: { method: Temporary }\n")).collect();
+    place.write("tenants/joiners.yaml", &joiners);
+    let letters = || fs::read_dir(place.file("outbox")).map_or(0, Iterator::count);
+    let since = Instant::now();
+    while letters() == 0 {
+        assert!(since.elapsed() < PATIENCE, "{}", watch.printed());
+        thread::sleep(Duration::from_millis(5));
+    }
+    place.write("tenants/users.yaml", &users(&["anna"]));
+    holds(&place, "ben", "retired");
+    assert!(letters() < 400, "all mails went out first");
+    let since = Instant::now();
+    while letters() < 400 {
+        assert!(since.elapsed() < PATIENCE * 3, "{}", watch.printed());
+        thread::sleep(Duration::from_millis(50));
+    }
+    watch.says("403 as declared", 1);
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn it_stops_between_two_objects() {
+    let place = place(&["anna"]);
+    let names: Vec<String> = (0..400).map(|row| format!("joiner{row}")).collect();
+    let joiners: String =
+        names.iter().map(|name| user(name, "owner").replace("spec:\n", "spec:\n  credential: { method: Temporary }\n")).collect();
+    place.write("tenants/joiners.yaml", &joiners);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    let since = Instant::now();
+    while fs::read_dir(place.file("outbox")).map_or(0, Iterator::count) == 0 {
+        assert!(since.elapsed() < PATIENCE, "{}", watch.printed());
+        thread::sleep(Duration::from_millis(5));
+    }
+    watch.signal("TERM");
+    watch.ends(8);
+    place.run("history verify").ended(0);
+    assert!(place.run("plan tenants --detailed-exitcode").ended(2).out.contains("credential"));
+}
+
+#[test]
+fn what_cannot_be_watched_is_said_at_once() {
+    let place = place(&["anna"]);
+    assert!(place.run("watch nowhere").ended(3).err.contains("`nowhere` cannot be found"));
+    assert!(place.run("watch -").ended(3).err.contains("standard input cannot be watched"));
+    assert!(place.run("watch tenants --interval 0s").ended(3).err.contains("a second or more"));
+    assert!(place.run("watch").ended(3).err.contains("there is nothing to read"));
+}
