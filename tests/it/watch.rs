@@ -294,10 +294,11 @@ fn a_project_is_read_again_when_asked_and_a_wrong_one_is_not_taken() {
     watch.says("the project as it was read before stays in force", 1);
     assert!(watch.printed().contains("error[T0028]"), "{}", watch.printed());
     place.write("tenants/users.yaml", &users(&["anna", "cleo"]));
-    holds(&place, "cleo", "enabled");
+    watch.says("3 as declared", 1);
     place.write("tenantry.yaml", &project("paths: [tenants, more]"));
     watch.signal("HUP");
     watch.says("the project was read again", 1);
+    holds(&place, "cleo", "enabled");
     holds(&place, "ben", "enabled");
     watch.signal("TERM");
     watch.ends(0);
