@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, crds, get, import, people, plan, schema, serve, validate,
+    apply, crds, get, graph, import, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password,
 };
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Unlock(people::UnlockArgs),
     /// Show what the directory holds.
     Get(get::Args),
+    /// Draw companies, customers and how many users are in them.
+    Graph(graph::Args),
     /// Serve the pages on which people set and change their passwords.
     Serve(serve::Args),
     /// Check a username and a password against the embedded directory.
@@ -90,14 +92,28 @@ pub(crate) enum Format {
     Text,
     /// For scripts, one value.
     Json,
+    /// For scripts, one value on each line.
+    Jsonl,
+    /// For a comment on a pull request.
+    Markdown,
+    /// A page with the organisation as a tree, for a browser.
+    Html,
 }
 
 /// `-o` of the verbs that check, plan and apply.
 #[derive(Debug, Args)]
 pub(crate) struct Outputs {
-    /// `text` or `json`, to a file with `=FILE`; repeatable. Text goes to standard output unless something else does.
+    /// `text`, `json`, `jsonl`, `markdown` or `html`, to a file with `=FILE`; repeatable. Text goes to standard output unless
+    /// something else does.
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = output::<Format>)]
     pub(crate) outputs: Vec<Output<Format>>,
+}
+
+impl Outputs {
+    /// Whether a form is asked for, wherever it goes.
+    pub(crate) fn want(&self, wanted: Format) -> bool {
+        self.outputs.iter().any(|output| output.format == wanted)
+    }
 }
 
 /// What a plan may do beyond its limits, and what it takes over or deletes.

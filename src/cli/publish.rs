@@ -33,9 +33,9 @@ impl Publisher {
         &self.outputs
     }
 
-    /// Whether standard output holds nothing but one JSON value.
-    pub(crate) fn json_on_stdout(&self) -> bool {
-        self.outputs.iter().any(|(format, file)| file.is_none() && *format == Format::Json)
+    /// Whether standard output holds nothing but one form for programs, so that text for people goes elsewhere.
+    pub(crate) fn form_on_stdout(&self) -> bool {
+        self.outputs.iter().any(|(format, file)| file.is_none() && *format != Format::Text)
     }
 
     /// Writes everything.

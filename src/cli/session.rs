@@ -11,7 +11,7 @@ use smol_str::ToSmolStr;
 use tokio::task::JoinHandle;
 
 use super::{
-    args::{Declaration, Permissions},
+    args::{Declaration, Format, Outputs, Permissions},
     console::Console,
     failure::Failure,
     input::{self, Home, Read},
@@ -46,6 +46,7 @@ pub(crate) struct Session {
     orders: BTreeMap<Key, plan::Order>,
     allow: Allow,
     now: Timestamp,
+    outlook: bool,
 }
 
 /// What is wrong with the documents, and how much of it is an error.
@@ -93,6 +94,7 @@ impl Session {
             orders: BTreeMap::new(),
             allow: permissions.allow(),
             now: Timestamp::now(),
+            outlook: false,
         })
     }
 
@@ -113,6 +115,7 @@ impl Session {
             orders,
             allow,
             now: Timestamp::now(),
+            outlook: false,
         })
     }
 
@@ -124,6 +127,11 @@ impl Session {
     /// What is to be done beside the declaration.
     pub(crate) fn order(&mut self, orders: BTreeMap<Key, plan::Order>) {
         self.orders = orders;
+    }
+
+    /// Has the organisation after the plan worked out as well, where a form that is asked for draws it.
+    pub(crate) fn foresee(&mut self, outputs: &Outputs) {
+        self.outlook = outputs.want(Format::Html);
     }
 
     /// Who acts; none means the operator.
@@ -216,6 +224,7 @@ impl Session {
             orders: self.orders.clone(),
             allow: self.allow.clone(),
             now: self.now,
+            outlook: self.outlook,
         }
     }
 

@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "desired",
     "observed",
     "plan",
+    "organisation",
     "directory",
     "credential",
     "mail",
@@ -25,7 +26,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// Layers that do no I/O, are not async, and read no clock and no environment.
-const PURE: &[&str] = &["model", "desired", "observed", "plan"];
+const PURE: &[&str] = &["model", "desired", "observed", "plan", "organisation"];
 
 /// Words of the world outside.
 const WORLD: &[&str] = &[

@@ -3,10 +3,15 @@
 mod detail;
 pub(crate) mod diagnostics;
 pub(crate) mod error;
+pub(crate) mod graph;
+mod html;
 pub(crate) mod json;
+pub(crate) mod jsonl;
+mod markdown;
 pub(crate) mod objects;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod rows;
 pub(crate) mod style;
 
 use super::args::Format;
@@ -36,6 +41,9 @@ pub(crate) fn form(format: Format, view: &View<'_>) -> String {
     match format {
         Format::Text => plan::text(view.planned, view.sources),
         Format::Json => json::plan_or_apply(view),
+        Format::Jsonl => jsonl::plan_or_apply(view),
+        Format::Markdown => markdown::plan_or_apply(view),
+        Format::Html => html::plan_or_apply(view),
     }
 }
 
@@ -44,5 +52,8 @@ pub(crate) fn check(format: Format, documents: u64, problems: &[Diagnostic]) -> 
     match format {
         Format::Text => diagnostics::verdict(documents, problems),
         Format::Json => json::print(&json::ValidateForm::new(problems)),
+        Format::Jsonl => jsonl::check(documents, problems),
+        Format::Markdown => markdown::check(documents, problems),
+        Format::Html => html::check(documents, problems),
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
 
 /// Where it goes, who acts, and what else is there.
 fn header(planned: &Planned) -> String {
-    let Planned { plan, acting, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
+    let Planned { plan, acting, problems: _, refused: _, applied: _, outlook: _, read: _, planned: _ } = planned;
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _, loosens } = plan;
     let mut out = String::new();
     match extent {
@@ -97,7 +97,7 @@ fn header(planned: &Planned) -> String {
 }
 
 /// Who acts, and what they are here.
-fn actor(acting: &Acting) -> String {
+pub(super) fn actor(acting: &Acting) -> String {
     match acting {
         Acting::Operator => "the operator (nobody's rights are checked)".to_owned(),
         Acting::FirstApply => "the operator (the first apply: nobody is here yet)".to_owned(),
@@ -200,12 +200,16 @@ fn table_row(out: &mut String, row: &Row, width: usize) {
 
 /// `Plan: 1 to create, 2 to edit, …`
 fn sum(planned: &Planned) -> String {
-    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } =
-        Summary::of(&planned.plan);
-    let tail = format!("{}  read {}, planned {}", planned.plan.digest(), seconds(planned.read), seconds(planned.planned));
-    if planned.plan.decisions.is_empty() {
-        let same = paint(BOLD, "No changes.");
-        return format!("{same} What is declared is what the directory holds; {} unchanged.   {tail}", count(unchanged));
+    let (head, words) = sum_words(&planned.plan);
+    let (digest, read, planned) = (planned.plan.digest(), seconds(planned.read), seconds(planned.planned));
+    format!("{} {words}.   {digest}  read {read}, planned {planned}", paint(BOLD, head))
+}
+
+/// The sum in words, without a full stop: `Plan:`, and `1 to create, 2 to edit, …`.
+pub(super) fn sum_words(plan: &Plan) -> (&'static str, String) {
+    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } = Summary::of(plan);
+    if plan.decisions.is_empty() {
+        return ("No changes.", format!("What is declared is what the directory holds; {} unchanged", count(unchanged)));
     }
     let mut parts: Vec<String> = [(create, "create"), (edit, "edit"), (disable, "disable"), (delete, "delete")]
         .map(|(number, word)| format!("{} to {word}", count(number)))
@@ -215,13 +219,13 @@ fn sum(planned: &Planned) -> String {
             parts.push(format!("{} to {word}", count(number)));
         }
     }
-    let issued = issued(&planned.plan);
+    let issued = issued(plan);
     if issued > 0 {
         parts.push(format!("{} to issue", counted(issued, "credential", "credentials")));
     }
-    let losses = planned.plan.losses();
+    let losses = plan.losses();
     let losses = if losses > 0 { format!(" ({})", counted(losses, "loss", "losses")) } else { String::new() };
-    format!("{} {}{losses}; {} held; {} unchanged.   {tail}", paint(BOLD, "Plan:"), parts.join(", "), count(held), count(unchanged))
+    ("Plan:", format!("{}{losses}; {} held; {} unchanged", parts.join(", "), count(held), count(unchanged)))
 }
 
 /// A gate that refuses, with the one flag that allows exactly this.
@@ -300,7 +304,7 @@ mod tests {
         };
         let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
         let acting = Acting::Operator;
-        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
+        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), outlook: None, read, planned }
     }
 
     fn plain(planned: &Planned) -> String {

@@ -91,6 +91,7 @@ impl World {
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             now: self.directory.now(),
+            outlook: false,
         })
     }
 
