@@ -12,6 +12,7 @@ mod hostile;
 mod load;
 mod mail;
 mod memory;
+mod page;
 mod people;
 mod post;
 mod project;

@@ -1,2 +1,330 @@
-pub(super) fn plan_or_apply(_: &super::View<'_>) -> String { String::new() }
-pub(super) fn check(_: u64, _: &[crate::manifest::Diagnostic]) -> String { String::new() }
+//! A plan as one page that needs nothing but itself: no network, no server, no other file.
+//!
+//! What people wrote comes into it in two ways: escaped in the part that is there without a script, and as JSON that the script
+//! shows as text nodes. The policy of the page lets nothing run but that script, and nothing be fetched at all.
+
+use std::{collections::HashMap, fmt::Write};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    View, diagnostics, graph,
+    plan::{actor, sum_words},
+    report,
+    rows::{Group, Row, rows},
+    style::{count, counted},
+};
+use crate::{
+    manifest::{Diagnostic, Extent, Severity},
+    model::{Key, Kind, Namespace, visible},
+    organisation::{Division, Node, Organisation, Outlook, People},
+    plan::{Refusal, Verb},
+    report::ResultKind,
+};
+
+const PAGE: &str = include_str!("html/plan.html");
+const STYLE: &str = include_str!("html/plan.css");
+const SCRIPT: &str = include_str!("html/plan.js");
+
+/// Rows that stand in the page itself, for a reader without scripts.
+const PLAIN: usize = 1_000;
+/// Problems of the documents that are shown.
+const PROBLEMS: usize = 100;
+
+/// What the script shows.
+#[derive(Serialize)]
+struct Data<'a> {
+    groups: Vec<GroupForm>,
+    kinds: [&'static str; 4],
+    rows: Vec<RowForm<'a>>,
+    nodes: Vec<NodeForm>,
+}
+
+#[derive(Serialize)]
+struct GroupForm {
+    title: &'static str,
+    loss: bool,
+    held: bool,
+    /// Shown where somebody asks for losses and holds alone.
+    grave: bool,
+}
+
+#[derive(Serialize)]
+struct RowForm<'a> {
+    /// An index into the groups.
+    group: usize,
+    what: String,
+    /// An index into the kinds.
+    kind: usize,
+    key: String,
+    details: &'a [String],
+    source: Option<&'a str>,
+    /// The row of the node that it is in.
+    at: Option<usize>,
+    outcome: Option<&'static str>,
+    error: Option<String>,
+}
+
+/// A namespace, a company or a customer; each stands before what is below it.
+#[derive(Serialize)]
+struct NodeForm {
+    title: String,
+    name: Option<String>,
+    above: Option<usize>,
+    depth: usize,
+    marks: Vec<String>,
+    /// Users directly in it, by role.
+    roles: Vec<(String, u64)>,
+    /// Users in it and in everything below.
+    within: u64,
+}
+
+/// A plan, or an apply where it was one.
+pub(super) fn plan_or_apply(view: &View<'_>) -> String {
+    let View { planned, report, actor: _, problems, sources: _ } = *view;
+    let plan = &planned.plan;
+    let (head, words) = sum_words(plan);
+    let rows = rows(view);
+    let (nodes, places) = planned.outlook.as_ref().map_or_else(Default::default, tree);
+    let at = |key: &Key| places.of(key, planned.outlook.as_ref());
+    let data = Data {
+        groups: Group::ALL.iter().map(|group| group_form(*group)).collect(),
+        kinds: Kind::ALL.map(Kind::manifest),
+        rows: rows.iter().map(|row| row_form(row, at(row.key))).collect(),
+        nodes,
+    };
+    let mut facts = String::new();
+    for (term, text) in [
+        ("Directory", plan.directory.as_str()),
+        ("Owner", plan.owner.as_str()),
+        ("Actor", &actor(&planned.acting)),
+        ("Digest", &plan.digest()),
+    ] {
+        let _ = writeln!(facts, "<dt>{term}</dt><dd>{}</dd>", escape(text));
+    }
+    let mut notices: String = planned.refused.iter().map(refusal).collect();
+    if plan.extent == Extent::Part && plan.tally.documents > 0 {
+        notices.push_str(&notice("This is a part of the declaration: nothing is removed.", &[]));
+    }
+    if !plan.loosens.is_empty() {
+        notices.push_str(&notice("What the project loosens", &plan.loosens));
+    }
+    if let Some(report) = report {
+        let broken = problems.iter().filter(|problem| problem.severity == Severity::Error).count() as u64;
+        let verdict = plain(&report::verdict(report, plan, broken));
+        let became = if planned.refused.is_empty() { verdict.lines().collect() } else { vec!["Nothing was written."] };
+        notices.push_str(&became.iter().map(|line| notice(line, &[])).collect::<String>());
+    }
+    notices.push_str(&self::problems(problems));
+    page(&format!("{head} {words}"), &facts, &notices, &table(&rows), &data)
+}
+
+/// What a check of documents found.
+pub(super) fn check(documents: u64, problems: &[Diagnostic]) -> String {
+    let data = Data { groups: Vec::new(), kinds: Kind::ALL.map(Kind::manifest), rows: Vec::new(), nodes: Vec::new() };
+    page(plain(&diagnostics::verdict(documents, problems)).trim_end(), "", &self::problems(problems), "", &data)
+}
+
+fn page(heading: &str, facts: &str, notices: &str, rows: &str, data: &Data<'_>) -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    let (heading, data) = (escape(heading), json(data));
+    let title = format!("Tenantry: {heading}");
+    fill(
+        PAGE,
+        &[
+            ("policy", &policy),
+            ("title", &title),
+            ("style", STYLE),
+            ("heading", &heading),
+            ("facts", facts),
+            ("notices", notices),
+            ("rows", rows),
+            ("data", &data),
+            ("script", SCRIPT),
+        ],
+    )
+}
+
+/// Puts values where their names stand, in one pass: what stands in a value is never a name.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut parts = template.split("{{");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").unwrap_or_default();
+        let value = values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+        out.push_str(value);
+        out.push_str(rest);
+    }
+    out
+}
+
+/// JSON in a script element. Without `<` and `>` there is neither an end of the element nor the beginning of a comment in it, in
+/// which a `<script>` would swallow the page (HTML §4.12.1.3); they occur in strings alone, where an escape says the same.
+fn json(data: &impl Serialize) -> String {
+    let text = serde_json::to_string(data).unwrap_or_default();
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+/// Text in an element or a quoted attribute; control characters are made visible.
+fn escape(text: &str) -> String {
+    let text = visible(text);
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn refusal(refusal: &Refusal) -> String {
+    let Refusal { gate, message, flag } = refusal;
+    let flag = flag.as_ref().map(|flag| format!("`{flag}` allows exactly this"));
+    let lines: Vec<String> = message.lines().map(str::to_owned).chain(flag).collect();
+    notice(&format!("Refused by the gate `{}`", gate.name()), &lines)
+}
+
+fn problems(problems: &[Diagnostic]) -> String {
+    let mut out = String::new();
+    for (severity, one, several) in [(Severity::Error, "error", "errors"), (Severity::Warning, "warning", "warnings")] {
+        let of: Vec<&Diagnostic> = problems.iter().filter(|problem| problem.severity == severity).collect();
+        if of.is_empty() {
+            continue;
+        }
+        let mut lines: Vec<String> = of.iter().take(PROBLEMS).map(|problem| self::problem(problem)).collect();
+        if of.len() > PROBLEMS {
+            lines.push(format!("… and {} more", count((of.len() - PROBLEMS) as u64)));
+        }
+        out.push_str(&notice(&format!("{} in the documents", counted(of.len() as u64, one, several)), &lines));
+    }
+    out
+}
+
+fn problem(problem: &Diagnostic) -> String {
+    let Diagnostic { code, severity: _, message, file, line, column, hint, snippet: _, related: _ } = problem;
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+    format!("{file}:{line}:{column}: {code}: {message}{hint}")
+}
+
+fn notice(head: &str, lines: &[String]) -> String {
+    let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
+    let list = if items.is_empty() { items } else { format!("<ul>{items}</ul>") };
+    format!("<div class=\"notice\"><strong>{}</strong>{list}</div>\n", escape(head))
+}
+
+/// What is lost, for a reader without scripts; everything else is counted in the heading.
+fn table(rows: &[Row<'_>]) -> String {
+    let lost: Vec<&Row<'_>> = rows.iter().filter(|row| row.group.destructive()).collect();
+    let mut out = format!("<h2>{}</h2>\n", counted(lost.len() as u64, "row of losses", "rows of losses"));
+    if lost.is_empty() {
+        return out + "<p>Nothing is deleted, disabled, released or taken away.</p>\n";
+    }
+    out.push_str("<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">What</th><th scope=\"col\">Key</th>");
+    out.push_str("<th scope=\"col\">Details</th><th scope=\"col\">Declared at</th></tr></thead>\n<tbody>\n");
+    for row in lost.iter().take(PLAIN) {
+        let Row { group, key, verb, details, source, result: _ } = row;
+        let details: String = details.iter().map(|detail| format!("<li>{}</li>", escape(detail))).collect();
+        let (title, key, source) = (what(*group, *verb), escape(&key.to_string()), escape(source.as_deref().unwrap_or_default()));
+        let cells = format!("<td>{title}</td><td>{key}</td><td><ul>{details}</ul></td><td>{source}</td>");
+        let _ = writeln!(out, "<tr class=\"loss\">{cells}</tr>");
+    }
+    out.push_str("</tbody>\n</table></div>\n");
+    if lost.len() > PLAIN {
+        let _ = writeln!(out, "<p>… and {} more, which a browser with scripts shows.</p>", count((lost.len() - PLAIN) as u64));
+    }
+    out
+}
+
+/// The word of a row. A loss that is none by its verb says both.
+fn what(group: Group, verb: Verb) -> String {
+    if group == Group::Loss { format!("Loss: {}", verb.as_str()) } else { group.title().to_owned() }
+}
+
+fn group_form(group: Group) -> GroupForm {
+    let (loss, held) = (group.destructive(), group == Group::Held);
+    GroupForm { title: group.title(), loss, held, grave: loss || held }
+}
+
+fn row_form<'a>(row: &'a Row<'_>, at: Option<usize>) -> RowForm<'a> {
+    let Row { group, key, verb, details, source, result } = row;
+    let (outcome, error) = match result {
+        None => (None, None),
+        Some(ResultKind::Applied) => (Some("applied"), None),
+        Some(ResultKind::Failed { message, retry_helps, refused: _, interrupted: _ }) => {
+            (Some("failed"), Some(format!("{} {}", visible(message), report::next(*retry_helps))))
+        }
+        Some(ResultKind::Skipped(why)) => (Some("skipped"), Some(report::skipped(why))),
+    };
+    RowForm {
+        group: Group::ALL.iter().position(|known| known == group).unwrap_or_default(),
+        what: what(*group, *verb),
+        kind: Kind::ALL.iter().position(|known| *known == key.kind).unwrap_or_default(),
+        key: key.to_string(),
+        details,
+        source: source.as_deref(),
+        at,
+        outcome,
+        error,
+    }
+}
+
+/// Where the nodes of a tree stand in its list.
+#[derive(Default)]
+struct Places<'a> {
+    nodes: HashMap<&'a Key, usize>,
+    namespaces: HashMap<&'a Namespace, usize>,
+}
+
+impl Places<'_> {
+    /// The node that something belongs to: its own, that of what it stands under, or its namespace.
+    fn of(&self, key: &Key, outlook: Option<&Outlook>) -> Option<usize> {
+        let above = || outlook?.places.get(key);
+        let node = self.nodes.get(key).or_else(|| self.nodes.get(above()?));
+        node.or_else(|| self.namespaces.get(&key.namespace)).copied()
+    }
+}
+
+/// The tree in one list: every namespace, and behind it what is in it.
+fn tree(outlook: &Outlook) -> (Vec<NodeForm>, Places<'_>) {
+    let Outlook { organisation: Organisation { namespaces }, places: _ } = outlook;
+    let (mut forms, mut places) = (Vec::new(), Places::default());
+    for Division { namespace, roles: _, nodes, astray } in namespaces {
+        let top = forms.len();
+        places.namespaces.insert(namespace, top);
+        let within = nodes.iter().map(|node| node.people.total()).sum::<u64>() + astray.total();
+        let title = if namespace.is_global() { "Roles of every namespace".into() } else { visible(namespace.as_str()) };
+        let marks = match astray.total() {
+            0 => Vec::new(),
+            number => vec![format!("{} in no company or customer that is known", counted(number, "user", "users"))],
+        };
+        forms.push(NodeForm { title, name: None, above: None, depth: 0, marks, roles: roles(astray), within });
+        for node in nodes {
+            places.nodes.insert(&node.key, forms.len());
+            forms.push(node_form(node, top));
+        }
+    }
+    (forms, places)
+}
+
+fn node_form(node: &Node, top: usize) -> NodeForm {
+    let Node { key, title, standing, adrift, above, depth, people, within } = node;
+    let marks = graph::standing(*standing).map(str::to_owned).into_iter().chain(adrift.as_ref().map(graph::adrift));
+    NodeForm {
+        title: visible(title),
+        name: Some(key.name.to_string()),
+        above: Some(above.map_or(top, |above| top + 1 + above)),
+        depth: depth + 1,
+        marks: marks.collect(),
+        roles: roles(people),
+        within: *within,
+    }
+}
+
+fn roles(people: &People) -> Vec<(String, u64)> {
+    people.roles.iter().map(|(role, number)| (role.to_string(), *number)).collect()
+}

@@ -77,7 +77,7 @@ fn facts(out: &mut String, planned: &Planned) {
         Acting::Operator | Acting::FirstApply => actor(&planned.acting),
         Acting::Actor(_) | Acting::Unknown(_) | Acting::Barred(..) => code(&actor(&planned.acting)),
     };
-    let _ = writeln!(out, "Directory {}, owner {}, actor: {who}.  ", code(&plan.directory), code(plan.owner.as_str()));
+    let _ = writeln!(out, "Directory {}, owner {}, actor: {who}.\n", code(&plan.directory), code(plan.owner.as_str()));
     let _ = writeln!(out, "Digest {}\n", code(&plan.digest()));
     if plan.extent == Extent::Part && plan.tally.documents > 0 {
         let _ = writeln!(out, "This is a part of the declaration: nothing is removed.\n");

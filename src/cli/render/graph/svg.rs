@@ -7,7 +7,7 @@ use super::{Cluster, Look, Tile};
 use crate::model::visible;
 
 /// A box, and what is between two of them.
-const WIDTH: usize = 250;
+const WIDTH: usize = 300;
 const COLUMN: usize = WIDTH + 50;
 const LINE: usize = 16;
 const PADDING: usize = 8;
@@ -15,8 +15,9 @@ const GAP: usize = 12;
 /// Around everything, and above the boxes of a cluster.
 const MARGIN: usize = 16;
 const HEAD: usize = 34;
-/// What fits into a line of a box, in letters of usual width.
+/// What fits into a line of a box, in letters of usual width; of bold ones fewer do.
 const LETTERS: usize = 36;
+const BOLD_LETTERS: usize = 31;
 
 /// Draws clusters one below the other.
 pub(super) fn draw(clusters: &[Cluster]) -> String {
@@ -122,16 +123,16 @@ fn draw_box(out: &mut String, tile: &Tile, x: usize, y: usize) {
         tall(tile)
     );
     for (row, line) in lines.iter().enumerate() {
-        let weight = if row == 0 { " font-weight=\"bold\"" } else { "" };
+        let (weight, room) = if row == 0 { (" font-weight=\"bold\"", BOLD_LETTERS) } else { ("", LETTERS) };
         let baseline = y + PADDING + row * LINE + 12;
-        let _ = writeln!(out, "<text x=\"{}\" y=\"{baseline}\"{weight}>{}</text>", x + 10, xml(&fitting(line)));
+        let _ = writeln!(out, "<text x=\"{}\" y=\"{baseline}\"{weight}>{}</text>", x + 10, xml(&fitting(line, room)));
     }
     out.push_str("</g>\n");
 }
 
 /// As much of a line as fits into a box; the whole of it is in the title that a pointer over the box shows.
-fn fitting(line: &str) -> String {
-    let (mut room, mut out) = (LETTERS, String::new());
+fn fitting(line: &str, mut room: usize) -> String {
+    let mut out = String::new();
     for c in line.chars() {
         // Letters of Chinese, Japanese and Korean are as wide as two.
         let wide = if u32::from(c) >= 0x1100 { 2 } else { 1 };
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn text_stays_text_and_fits() {
         assert_eq!(xml("<a href='x'>\"&\u{1b}\u{ffff}"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\\u{1b}\\u{ffff}");
-        assert_eq!(fitting(&"x".repeat(40)).chars().count(), LETTERS + 1);
-        assert_eq!(fitting(&"東".repeat(40)).chars().count(), LETTERS / 2 + 1);
+        assert_eq!(fitting(&"x".repeat(40), LETTERS).chars().count(), LETTERS + 1);
+        assert_eq!(fitting(&"東".repeat(40), LETTERS).chars().count(), LETTERS / 2 + 1);
     }
 }
