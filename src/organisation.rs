@@ -4,13 +4,16 @@
 //! The nodes of a namespace stand in one list, each before what is below it. There is no recursion here or in whoever draws: a
 //! chain of companies may be as long as the list.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod build;
 
-use smol_str::{SmolStr, ToSmolStr};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use smol_str::SmolStr;
+
+use self::build::{Piece, build};
 use crate::{
-    desired::{Desired, Wanted},
-    model::{Body, Field, FieldValue, Key, Kind, Name, Namespace, RemoteId, State},
+    desired::{Desired, Entry, Wanted},
+    model::{Field, FieldValue, Key, Kind, Name, Namespace, RemoteId, State},
     observed::Observed,
     plan::{Action, Change, Plan},
 };
@@ -136,56 +139,26 @@ impl Outlook {
             state.and_then(State::above).or_else(held).or_else(wanted)
         };
         let places = plan.decisions.iter().filter_map(|it| Some((it.key.clone(), place(&it.key, it.change.as_ref())?)));
-        Self { places: places.collect(), organisation: build(overlaid(observed, plan, &rekeyed)) }
+        Self { places: places.collect(), organisation: build(&overlaid(observed, plan, &rekeyed)) }
     }
 }
 
 impl Organisation {
     /// What is declared.
     pub fn declared(desired: &Desired) -> Self {
-        build(
-            desired
-                .entries
-                .iter()
-                .map(|entry| match &entry.wanted {
-                    Wanted::State(state) => Piece::of(state, state.above()),
-                    Wanted::Invalid(_) => Piece { key: &entry.key, above: None, body: None, standing: Standing::Broken },
-                })
-                .collect(),
-        )
+        build(&desired.entries.iter().map(piece).collect::<Vec<_>>())
     }
 
     /// What a directory holds and somebody manages.
     pub fn held(observed: &Observed) -> Self {
-        build(observed.ours.iter().map(|live| Piece::of(&live.state, live.state.above())).collect())
+        build(&observed.ours.iter().map(|live| Piece::of(&live.state, live.state.above())).collect::<Vec<_>>())
     }
 }
 
-/// One thing, with what it stands under.
-struct Piece<'a> {
-    key: &'a Key,
-    above: Option<Key>,
-    body: Option<&'a Body>,
-    standing: Standing,
-}
-
-impl<'a> Piece<'a> {
-    fn of(state: &'a State, above: Option<Key>) -> Self {
-        let standing = match (&state.owner, state.retired, state.enabled) {
-            (None, _, _) => Standing::Gone,
-            (Some(_), true, _) => Standing::Retired,
-            (Some(_), false, true) => Standing::Enabled,
-            (Some(_), false, false) => Standing::Disabled,
-        };
-        Self { key: &state.key, above, body: Some(&state.body), standing }
-    }
-
-    fn title(&self) -> SmolStr {
-        match self.body {
-            Some(Body::Company(company)) => company.display_name.as_str().to_smolstr(),
-            Some(Body::Customer(customer)) => customer.display_name.as_str().to_smolstr(),
-            Some(Body::Role(_) | Body::User(_)) | None => self.key.name.as_str().to_smolstr(),
-        }
+fn piece(entry: &Entry) -> Piece<'_> {
+    match &entry.wanted {
+        Wanted::State(state) => Piece::of(state, state.above()),
+        Wanted::Invalid(_) => Piece::broken(&entry.key),
     }
 }
 
@@ -222,106 +195,4 @@ fn overlaid<'a>(observed: &'a Observed, plan: &'a Plan, rekeyed: &HashMap<Key, K
     let gone = plan.changes().filter(|change| after(change).is_none()).filter_map(|change| change.before.as_deref());
     pieces.extend(gone.map(|before| Piece { standing: Standing::Gone, ..Piece::of(before, before.above()) }));
     pieces
-}
-
-fn build(pieces: Vec<Piece<'_>>) -> Organisation {
-    let mut by_key: BTreeMap<&Key, &Piece<'_>> = BTreeMap::new();
-    for piece in pieces.iter().filter(|piece| matches!(piece.key.kind, Kind::Company | Kind::Customer)) {
-        by_key.entry(piece.key).or_insert(piece);
-    }
-    let places: Vec<&Piece<'_>> = by_key.into_values().collect();
-    let find = |key: &Key| places.binary_search_by(|piece| piece.key.cmp(key)).ok();
-    let mut above: Vec<Option<usize>> = places.iter().map(|piece| find(piece.above.as_ref()?)).collect();
-    let turned = open_cycles(&mut above);
-
-    let mut people = vec![People::default(); places.len()];
-    let mut roles: BTreeMap<&Namespace, u64> = BTreeMap::new();
-    let mut astray: BTreeMap<&Namespace, People> = BTreeMap::new();
-    for piece in &pieces {
-        let namespace = &piece.key.namespace;
-        match piece.key.kind {
-            Kind::Company | Kind::Customer => {}
-            Kind::Role => *roles.entry(namespace).or_default() += u64::from(piece.standing != Standing::Gone),
-            Kind::User => {
-                let role = piece.body.and_then(Body::user).map(|user| &user.role);
-                let place = piece.above.as_ref().and_then(&find);
-                place.map_or_else(|| astray.entry(namespace).or_default(), |row| &mut people[row]).add(role, piece.standing);
-            }
-        }
-    }
-
-    let namespaces = places.iter().map(|piece| &piece.key.namespace).chain(roles.keys().copied()).chain(astray.keys().copied());
-    let namespaces: BTreeSet<&Namespace> = namespaces.collect();
-    let mut nodes = arrange(&places, &above, &turned, people);
-    let division = |namespace: &Namespace| Division {
-        namespace: namespace.clone(),
-        roles: roles.get(namespace).copied().unwrap_or_default(),
-        nodes: nodes.remove(namespace).unwrap_or_default(),
-        astray: astray.get(namespace).cloned().unwrap_or_default(),
-    };
-    Organisation { namespaces: namespaces.into_iter().map(division).collect() }
-}
-
-/// Puts the first of each cycle at the top, and gives what those were.
-fn open_cycles(above: &mut [Option<usize>]) -> BTreeSet<usize> {
-    let mut turned = BTreeSet::new();
-    let mut walked = vec![None; above.len()];
-    for start in 0..above.len() {
-        let mut at = Some(start);
-        while let Some(row) = at {
-            if walked[row] == Some(start) {
-                let (mut first, mut next) = (row, above[row]);
-                while let Some(other) = next.filter(|other| *other != row) {
-                    first = first.min(other);
-                    next = above[other];
-                }
-                above[first] = None;
-                turned.insert(first);
-                break;
-            }
-            if walked[row].is_some() {
-                break;
-            }
-            walked[row] = Some(start);
-            at = above[row];
-        }
-    }
-    turned
-}
-
-/// The nodes of each namespace, each before what is below it.
-fn arrange(
-    places: &[&Piece<'_>],
-    above: &[Option<usize>],
-    turned: &BTreeSet<usize>,
-    mut people: Vec<People>,
-) -> HashMap<Namespace, Vec<Node>> {
-    let mut below: Vec<Vec<usize>> = vec![Vec::new(); places.len()];
-    let mut tops = Vec::new();
-    for (row, above) in above.iter().enumerate() {
-        match above {
-            Some(above) => below[*above].push(row),
-            None => tops.push(row),
-        }
-    }
-    let mut out: HashMap<Namespace, Vec<Node>> = HashMap::new();
-    let mut waiting: Vec<(usize, Option<usize>, usize)> = tops.into_iter().rev().map(|row| (row, None, 0)).collect();
-    while let Some((row, above, depth)) = waiting.pop() {
-        let piece = places[row];
-        let nodes = out.entry(piece.key.namespace.clone()).or_default();
-        let adrift = piece.above.clone().filter(|_| above.is_none());
-        let adrift = adrift.map(|key| if turned.contains(&row) { Adrift::Cycle(key) } else { Adrift::Unknown(key) });
-        let people = std::mem::take(&mut people[row]);
-        let (key, title, standing, within) = (piece.key.clone(), piece.title(), piece.standing, people.total());
-        waiting.extend(below[row].iter().rev().map(|below| (*below, Some(nodes.len()), depth + 1)));
-        nodes.push(Node { key, title, standing, adrift, above, depth, people, within });
-    }
-    for nodes in out.values_mut() {
-        for row in (0..nodes.len()).rev() {
-            if let Some(above) = nodes[row].above {
-                nodes[above].within += nodes[row].within;
-            }
-        }
-    }
-    out
 }

@@ -109,7 +109,7 @@ fn only(mut organisation: Organisation, namespace: &Namespace) -> Result<Organis
     if !known.contains(&namespace.as_str()) {
         let failure = Failure::invalid(format!("nothing is in the namespace `{namespace}`"));
         return Err(match crate::desired::closest(namespace.as_str(), known.iter().copied()) {
-            Some(close) => failure.hint(format!("did you mean `{}`?", visible(&close))),
+            Some(close) => failure.hint(format!("did you mean `{}`?", visible(close))),
             None => failure,
         });
     }

@@ -218,7 +218,9 @@ async fn without_scripts_losses_are_there() {
     browser.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     browser.open(&nest.url("plan.html")).await;
     let text = browser.text(&browser.one("body").await).await;
-    for part in ["Plan: 450 to create, 2 to edit, 1 to disable", "user/north/anna", "user/north/bea", "Loss: edit", "T0016", "Digest"] {
+    for part in
+        ["Plan: 450 to create, 2 to edit, 1 to disable", "user/north/anna", "user/north/bea", "Loss: edit", "T0016", "Digest"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains("Search"), "{text}");

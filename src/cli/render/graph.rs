@@ -93,9 +93,10 @@ impl Picture {
 
     /// For Graphviz (<https://graphviz.org/doc/info/lang.html>).
     pub(crate) fn dot(&self) -> String {
-        let mut out = "digraph tenantry {\n  rankdir=LR;\n  node [shape=box, style=filled, fillcolor=white, fontname=\"sans-serif\", \
+        let mut out =
+            "digraph tenantry {\n  rankdir=LR;\n  node [shape=box, style=filled, fillcolor=white, fontname=\"sans-serif\", \
                        fontsize=11];\n  fontname=\"sans-serif\";\n"
-            .to_owned();
+                .to_owned();
         let mut id = 0;
         for (row, Cluster { title, boxes }) in self.clusters.iter().enumerate() {
             let _ = writeln!(out, "  subgraph cluster_{row} {{\n    label=\"{}\";", dot(title));

@@ -3,25 +3,26 @@
 //! What people wrote comes into it in two ways: escaped in the part that is there without a script, and as JSON that the script
 //! shows as text nodes. The policy of the page lets nothing run but that script, and nothing be fetched at all.
 
-use std::{collections::HashMap, fmt::Write};
+mod data;
+
+use std::fmt::Write;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use self::data::{Data, what};
 use super::{
-    View, diagnostics, graph,
+    View, diagnostics,
     plan::{actor, sum_words},
     report,
-    rows::{Group, Row, rows},
+    rows::{Row, rows},
     style::{count, counted},
 };
 use crate::{
     manifest::{Diagnostic, Extent, Severity},
-    model::{Key, Kind, Namespace, visible},
-    organisation::{Division, Node, Organisation, Outlook, People},
-    plan::{Refusal, Verb},
-    report::ResultKind,
+    model::visible,
+    plan::Refusal,
 };
 
 const PAGE: &str = include_str!("html/plan.html");
@@ -33,68 +34,13 @@ const PLAIN: usize = 1_000;
 /// Problems of the documents that are shown.
 const PROBLEMS: usize = 100;
 
-/// What the script shows.
-#[derive(Serialize)]
-struct Data<'a> {
-    groups: Vec<GroupForm>,
-    kinds: [&'static str; 4],
-    rows: Vec<RowForm<'a>>,
-    nodes: Vec<NodeForm>,
-}
-
-#[derive(Serialize)]
-struct GroupForm {
-    title: &'static str,
-    loss: bool,
-    held: bool,
-    /// Shown where somebody asks for losses and holds alone.
-    grave: bool,
-}
-
-#[derive(Serialize)]
-struct RowForm<'a> {
-    /// An index into the groups.
-    group: usize,
-    what: String,
-    /// An index into the kinds.
-    kind: usize,
-    key: String,
-    details: &'a [String],
-    source: Option<&'a str>,
-    /// The row of the node that it is in.
-    at: Option<usize>,
-    outcome: Option<&'static str>,
-    error: Option<String>,
-}
-
-/// A namespace, a company or a customer; each stands before what is below it.
-#[derive(Serialize)]
-struct NodeForm {
-    title: String,
-    name: Option<String>,
-    above: Option<usize>,
-    depth: usize,
-    marks: Vec<String>,
-    /// Users directly in it, by role.
-    roles: Vec<(String, u64)>,
-    /// Users in it and in everything below.
-    within: u64,
-}
-
 /// A plan, or an apply where it was one.
 pub(super) fn plan_or_apply(view: &View<'_>) -> String {
     let View { planned, report, actor: _, problems, sources: _ } = *view;
     let plan = &planned.plan;
     let (head, words) = sum_words(plan);
     let rows = rows(view);
-    let (nodes, places) = planned.outlook.as_ref().map_or_else(Default::default, tree);
-    let at = |key: &Key| places.of(key, planned.outlook.as_ref());
-    let data = Data {
-        groups: Group::ALL.iter().map(|group| group_form(*group)).collect(),
-        kinds: Kind::ALL.map(Kind::manifest),
-        rows: rows.iter().map(|row| row_form(row, at(row.key))).collect(),
-        nodes,
-    };
+    let data = Data::new(&rows, planned.outlook.as_ref());
     let mut facts = String::new();
     for (term, text) in [
         ("Directory", plan.directory.as_str()),
@@ -123,7 +69,7 @@ pub(super) fn plan_or_apply(view: &View<'_>) -> String {
 
 /// What a check of documents found.
 pub(super) fn check(documents: u64, problems: &[Diagnostic]) -> String {
-    let data = Data { groups: Vec::new(), kinds: Kind::ALL.map(Kind::manifest), rows: Vec::new(), nodes: Vec::new() };
+    let data = Data::new(&[], None);
     page(plain(&diagnostics::verdict(documents, problems)).trim_end(), "", &self::problems(problems), "", &data)
 }
 
@@ -240,91 +186,44 @@ fn table(rows: &[Row<'_>]) -> String {
     out
 }
 
-/// The word of a row. A loss that is none by its verb says both.
-fn what(group: Group, verb: Verb) -> String {
-    if group == Group::Loss { format!("Loss: {}", verb.as_str()) } else { group.title().to_owned() }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::render::fixture::planned, manifest::Sources};
 
-fn group_form(group: Group) -> GroupForm {
-    let (loss, held) = (group.destructive(), group == Group::Held);
-    GroupForm { title: group.title(), loss, held, grave: loss || held }
-}
+    const HOSTILE: &str = "</script><!--<script> {{script}} <b>\u{202e}\u{2028}&amp;\"'";
 
-fn row_form<'a>(row: &'a Row<'_>, at: Option<usize>) -> RowForm<'a> {
-    let Row { group, key, verb, details, source, result } = row;
-    let (outcome, error) = match result {
-        None => (None, None),
-        Some(ResultKind::Applied) => (Some("applied"), None),
-        Some(ResultKind::Failed { message, retry_helps, refused: _, interrupted: _ }) => {
-            (Some("failed"), Some(format!("{} {}", visible(message), report::next(*retry_helps))))
+    #[test]
+    fn nothing_in_the_data_ends_it() {
+        let text = json(&HOSTILE);
+        assert!(!text.contains(['<', '>', '&']), "{text}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), HOSTILE);
+        assert!(!escape(HOSTILE).contains(['<', '>', '"', '\'', '\u{202e}']));
+    }
+
+    #[test]
+    fn values_are_put_in_once() {
+        assert_eq!(fill("a {{x}} b {{y}} {{z}}", &[("x", "{{y}}"), ("y", "1")]), "a {{y}} b 1 ");
+    }
+
+    #[test]
+    fn the_policy_names_what_is_in_the_page_and_nothing_else() {
+        let mut planned = planned(3, 2);
+        planned.plan.directory = HOSTILE.into();
+        let sources = Sources::default();
+        let view = View { planned: &planned, report: None, actor: None, problems: &[], sources: &sources };
+        let page = plan_or_apply(&view);
+        let between = |start: &str, end: &str| page.split_once(start).unwrap().1.split_once(end).unwrap().0;
+        for (kind, text) in [("style", between("<style>", "</style>")), ("script", between("<script>", "</script>"))] {
+            let hash = STANDARD.encode(Sha256::digest(text.as_bytes()));
+            assert!(page.contains(&format!("{kind}-src 'sha256-{hash}'")), "{kind}");
         }
-        Some(ResultKind::Skipped(why)) => (Some("skipped"), Some(report::skipped(why))),
-    };
-    RowForm {
-        group: Group::ALL.iter().position(|known| known == group).unwrap_or_default(),
-        what: what(*group, *verb),
-        kind: Kind::ALL.iter().position(|known| *known == key.kind).unwrap_or_default(),
-        key: key.to_string(),
-        details,
-        source: source.as_deref(),
-        at,
-        outcome,
-        error,
-    }
-}
-
-/// Where the nodes of a tree stand in its list.
-#[derive(Default)]
-struct Places<'a> {
-    nodes: HashMap<&'a Key, usize>,
-    namespaces: HashMap<&'a Namespace, usize>,
-}
-
-impl Places<'_> {
-    /// The node that something belongs to: its own, that of what it stands under, or its namespace.
-    fn of(&self, key: &Key, outlook: Option<&Outlook>) -> Option<usize> {
-        let above = || outlook?.places.get(key);
-        let node = self.nodes.get(key).or_else(|| self.nodes.get(above()?));
-        node.or_else(|| self.namespaces.get(&key.namespace)).copied()
-    }
-}
-
-/// The tree in one list: every namespace, and behind it what is in it.
-fn tree(outlook: &Outlook) -> (Vec<NodeForm>, Places<'_>) {
-    let Outlook { organisation: Organisation { namespaces }, places: _ } = outlook;
-    let (mut forms, mut places) = (Vec::new(), Places::default());
-    for Division { namespace, roles: _, nodes, astray } in namespaces {
-        let top = forms.len();
-        places.namespaces.insert(namespace, top);
-        let within = nodes.iter().map(|node| node.people.total()).sum::<u64>() + astray.total();
-        let title = if namespace.is_global() { "Roles of every namespace".into() } else { visible(namespace.as_str()) };
-        let marks = match astray.total() {
-            0 => Vec::new(),
-            number => vec![format!("{} in no company or customer that is known", counted(number, "user", "users"))],
-        };
-        forms.push(NodeForm { title, name: None, above: None, depth: 0, marks, roles: roles(astray), within });
-        for node in nodes {
-            places.nodes.insert(&node.key, forms.len());
-            forms.push(node_form(node, top));
+        assert!(page.contains("content=\"default-src 'none'; "));
+        // Two scripts, the data being one; no attribute that is a script or a style, and nothing that could be fetched.
+        assert_eq!(page.matches("<script").count(), 2);
+        for word in [" style=", " onclick=", " src=", " href=", "@import", "url(", "innerHTML", "fetch(", "eval("] {
+            assert!(!page.contains(word), "{word}");
         }
+        assert_eq!(page.matches("<tr class=\"loss\">").count(), 2, "without a script, losses are there");
     }
-    (forms, places)
-}
-
-fn node_form(node: &Node, top: usize) -> NodeForm {
-    let Node { key, title, standing, adrift, above, depth, people, within } = node;
-    let marks = graph::standing(*standing).map(str::to_owned).into_iter().chain(adrift.as_ref().map(graph::adrift));
-    NodeForm {
-        title: visible(title),
-        name: Some(key.name.to_string()),
-        above: Some(above.map_or(top, |above| top + 1 + above)),
-        depth: depth + 1,
-        marks: marks.collect(),
-        roles: roles(people),
-        within: *within,
-    }
-}
-
-fn roles(people: &People) -> Vec<(String, u64)> {
-    people.roles.iter().map(|(role, number)| (role.to_string(), *number)).collect()
 }

@@ -71,7 +71,8 @@ struct CheckLine {
 
 /// A plan, or an apply where it was one.
 pub(super) fn plan_or_apply(view: &View<'_>) -> String {
-    let PlanForm { format_version: _, digest, directory, actor, summary, objects, problems, loosens, refused } = PlanForm::new(view);
+    let PlanForm { format_version: _, digest, directory, actor, summary, objects, problems, loosens, refused } =
+        PlanForm::new(view);
     let mut out = begin();
     for (object, decision) in objects.into_iter().zip(&view.planned.plan.decisions) {
         let ObjectForm { key, verb: _, reason, source, changes, credential, hold } = object;

@@ -181,9 +181,10 @@ fn all(out: &mut String, rows: &[Row<'_>]) {
         }
         let (title, number) = (group.title(), count(rows.len() as u64));
         let folded = !group.destructive() && group != Group::Held && rows.len() > OPEN;
-        let (head, end) = match folded {
-            true => (format!("<details><summary>{title}: {number}</summary>\n\n"), "\n</details>\n\n"),
-            false => (format!("### {title}: {number}\n\n"), "\n"),
+        let (head, end) = if folded {
+            (format!("<details><summary>{title}: {number}</summary>\n\n"), "\n</details>\n\n")
+        } else {
+            (format!("### {title}: {number}\n\n"), "\n")
         };
         let mut body = String::new();
         let mut shown = 0;
@@ -222,7 +223,7 @@ fn line(row: &Row<'_>) -> String {
 }
 
 /// Any text as a code span, which ends nowhere but at its end: its fence is longer than every run of backticks in it
-/// (CommonMark 0.31 §6.1), and it is one line.
+/// (`CommonMark` 0.31 §6.1), and it is one line.
 fn code(text: &str) -> String {
     let mut text = visible(text);
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
@@ -235,4 +236,180 @@ fn code(text: &str) -> String {
     let edge = |c: Option<char>| c.is_none_or(|c| c == '`' || c == ' ');
     let space = if edge(text.chars().next()) || edge(text.chars().next_back()) { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::render::fixture::{change, planned},
+        manifest::Sources,
+        plan::{Action, Decision, Gate, Held, Hold, Reason},
+        report::Skipped,
+    };
+
+    /// What people might call a thing, a file or a directory.
+    const HOSTILE: [&str; 10] = [
+        "@team",
+        "`@team`",
+        "``` @team",
+        " ` @team ` ",
+        "<img src=x onerror=alert(1)> @team",
+        "![x](https://evil.example) [y](https://evil.example) @team",
+        "a | b\n\n# head\n- @team\n</details>",
+        "--> </summary> @team \\",
+        "https://evil.example/@team #1 GH-2 team@evil.example",
+        "\u{202e}@team\u{1b}[2J",
+    ];
+
+    fn view<'a>(planned: &'a Planned, problems: &'a [Diagnostic], sources: &'a Sources) -> View<'a> {
+        View { planned, report: None, actor: None, problems, sources }
+    }
+
+    fn text(planned: &Planned) -> String {
+        plan_or_apply(&view(planned, &[], &Sources::default()))
+    }
+
+    /// What is left without code spans, as `CommonMark` reads those: a run of backticks ends at the next run of the same length.
+    fn outside(line: &str) -> String {
+        let (mut out, mut rest) = (String::new(), line);
+        while let Some(start) = rest.find('`') {
+            out.push_str(&rest[..start]);
+            let length = rest[start..].bytes().take_while(|c| *c == b'`').count();
+            let inside = &rest[start + length..];
+            let mut at = 0;
+            let end = loop {
+                let Some(next) = inside[at..].find('`') else { panic!("{line} has an open fence") };
+                let run = inside[at + next..].bytes().take_while(|c| *c == b'`').count();
+                if run == length {
+                    break at + next;
+                }
+                at += next + run;
+            };
+            rest = &inside[end + length..];
+        }
+        out + rest
+    }
+
+    #[test]
+    fn text_of_others_stands_in_code_spans_and_cannot_leave_them() {
+        for text in HOSTILE {
+            let span = code(text);
+            assert_eq!(outside(&span), "", "{span}");
+            assert!(!span.contains(['\n', '\u{1b}', '\u{202e}']), "{span}");
+        }
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(code(""), "`  `");
+        assert_eq!(code(&"x".repeat(9_999)).chars().count(), LONGEST + 3);
+    }
+
+    #[test]
+    fn nothing_in_a_comment_is_markup_but_what_we_say_ourselves() {
+        for text in HOSTILE {
+            let mut planned = planned(0, 2);
+            let plan = &mut planned.plan;
+            plan.directory = text.into();
+            plan.loosens = vec![text.into()];
+            plan.decisions[0].change.as_mut().unwrap().source = Some(text.into());
+            plan.decisions[1].held = Some(Held { hold: Hold::Protected, message: text.into() });
+            planned.refused = vec![Refusal { gate: Gate::Role, message: text.into(), flag: Some(text.into()) }];
+            let problem = |severity| Diagnostic {
+                code: crate::manifest::Code::BadValue,
+                severity,
+                message: text.into(),
+                file: text.into(),
+                line: 1,
+                column: 2,
+                hint: Some(text.into()),
+                snippet: None,
+                related: Vec::new(),
+            };
+            let outcome = |row: usize, result| {
+                let key = planned.plan.decisions[row].key.clone();
+                Outcome { key, verb: crate::plan::Verb::Delete, source: Some(text.into()), result }
+            };
+            let failed = ResultKind::Failed { message: text.into(), retry_helps: true, refused: false, interrupted: false };
+            let results = vec![outcome(0, failed), outcome(1, ResultKind::Skipped(Skipped::Interrupted))];
+            let report = Report { results, interrupted: false };
+            let problems = [problem(Severity::Error), problem(Severity::Warning)];
+            for refused in [true, false] {
+                planned.refused.truncate(usize::from(refused));
+                let sources = Sources::default();
+                let comment = plan_or_apply(&View { report: Some(&report), ..view(&planned, &problems, &sources) });
+                assert!(comment.matches("team").count() + comment.matches("evil").count() >= 8, "{comment}");
+                let ours = outside(&comment);
+                assert!(!["team", "evil", "img", "head", "GH-"].iter().any(|word| ours.contains(word)), "{ours}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_comment_fits_and_losses_are_cut_last() {
+        let shown = |text: &str, detail: &str| text.matches(detail).count();
+        let (created, deleted) = ("`Company at the root`", "`not declared any more");
+        for (creates, deletes) in [(0, 3_000), (10_000, 3_000), (10_000, 200), (20_000, 0), (3, 3)] {
+            let text = text(&planned(creates, deletes));
+            assert!(text.len() <= MOST, "{} bytes of {creates} and {deletes}", text.len());
+            let sentence = text.lines().find(|line| line.starts_with("**Cut")).unwrap_or_default();
+            let cut = |number: u64, shown: usize, to_do: &str| {
+                let left = number - shown as u64;
+                let said = format!("{} {to_do}", count(left));
+                assert_eq!(sentence.contains(&said), left > 0, "{said} of {creates} and {deletes}");
+            };
+            cut(deletes, shown(&text, deleted), "to delete");
+            cut(creates, shown(&text, created), "to create");
+            if shown(&text, created) > 0 {
+                assert_eq!(shown(&text, deleted) as u64, deletes, "nothing harmless while a loss is cut");
+            }
+            assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+        }
+        assert!(shown(&text(&planned(10_000, 200)), created) > 100, "what fits is shown");
+        assert!(shown(&text(&planned(10_000, 3_000)), deleted) > 500, "what fits is shown");
+    }
+
+    #[test]
+    fn a_comment_fits_whatever_else_there_is_to_say() {
+        let mut planned = planned(5_000, 100);
+        let long = "東`".repeat(500);
+        planned.plan.loosens = vec![long.clone(); 200];
+        let gates = [Gate::Budget, Gate::Creates, Gate::Mails, Gate::EmptyInput, Gate::RootChanged, Gate::LastHolder, Gate::Role];
+        let message = vec![long.clone(); 100].join("\n");
+        let refusal = |gate| Refusal { gate, message: message.clone(), flag: Some("--whole".into()) };
+        planned.refused = gates.map(refusal).into();
+        let held = Held { hold: Hold::Protected, message: long.clone() };
+        planned.plan.decisions.iter_mut().for_each(|decision| decision.held = Some(held.clone()));
+        let problem = |severity| Diagnostic {
+            code: crate::manifest::Code::BadValue,
+            severity,
+            message: long.clone(),
+            file: long.clone(),
+            line: 1,
+            column: 2,
+            hint: None,
+            snippet: None,
+            related: Vec::new(),
+        };
+        let problems = [vec![problem(Severity::Error); 500], vec![problem(Severity::Warning); 500]].concat();
+        let text = plan_or_apply(&view(&planned, &problems, &Sources::default()));
+        assert!(text.len() <= MOST, "{}", text.len());
+        assert_eq!(text.matches("`not declared any more").count(), 100, "losses have their room");
+        assert!(check(9, &problems).len() <= MOST);
+    }
+
+    #[test]
+    fn what_takes_a_privilege_away_stands_with_the_losses() {
+        let mut planned = planned(1, 1);
+        let key: crate::model::Key = "role/x".parse().unwrap();
+        let Some(Action::Create(state)) = planned.plan.decisions[0].change.clone().map(|change| change.action) else { panic!() };
+        let edit = Action::Update { fields: Vec::new(), to: state };
+        let change = crate::plan::Change { loss: 3, ..change(&key, edit, Reason::Declared) };
+        planned.plan.decisions.push(Decision { key, change: Some(change), held: None, origin: None });
+        let text = text(&planned);
+        let place = |head: &str| text.find(head).unwrap_or_else(|| panic!("{head} in {text}"));
+        assert!(place("### Delete: 1") < place("### Other losses: 1") && place("### Other losses: 1") < place("### Held: 1"));
+        assert!(place("### Held: 1") < place("### Create: 1"));
+        assert!(text.contains("`role/x`: `this counts as 3 losses` (`users/service.yaml:41`)"), "{text}");
+        assert!(text.starts_with("<!-- tenantry-plan acme -->\n**Plan: 1 to create, "), "{text}");
+    }
 }

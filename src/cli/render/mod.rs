@@ -3,6 +3,8 @@
 mod detail;
 pub(crate) mod diagnostics;
 pub(crate) mod error;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod graph;
 mod html;
 pub(crate) mod json;

@@ -102,14 +102,9 @@ impl Group {
     pub(super) fn destructive(self) -> bool {
         match self {
             Self::Delete | Self::Disable | Self::Release | Self::Loss => true,
-            Self::Held
-            | Self::Move
-            | Self::Rename
-            | Self::Create
-            | Self::Enable
-            | Self::Adopt
-            | Self::Credential
-            | Self::Edit => false,
+            Self::Held | Self::Move | Self::Rename | Self::Create | Self::Enable | Self::Adopt | Self::Credential | Self::Edit => {
+                false
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use tenantry::{
     report::{Report, ResultKind},
 };
 
-use super::{notation::Words, organisation::drawn};
 pub(crate) use super::notation::declare;
+use super::{notation::Words, organisation::drawn};
 use crate::post::Letterbox;
 
 pub(crate) fn key(text: &str) -> Key {

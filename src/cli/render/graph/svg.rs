@@ -60,12 +60,11 @@ impl Placed {
         let mut middles = vec![0; boxes.len()];
         // From the last to the first, so that what is below is known before what is above it.
         for (place, tile) in boxes.iter().enumerate().rev() {
-            let middle = match below[place] {
-                Some((first, last)) => usize::midpoint(first, last),
-                None => {
-                    next -= 1;
-                    next * row + tallest + GAP
-                }
+            let middle = if let Some((first, last)) = below[place] {
+                usize::midpoint(first, last)
+            } else {
+                next -= 1;
+                next * row + tallest + GAP
             };
             middles[place] = middle;
             if let Some(above) = tile.above {
