@@ -348,15 +348,8 @@ mod tests {
     fn a_comment_fits_and_losses_are_cut_last() {
         let shown = |text: &str, detail: &str| text.matches(detail).count();
         let (created, deleted) = ("`Company at the root`", "`not declared any more");
-        for (creates, deletes) in [(0, 3_000), (10_000, 3_000), (10_000, 3_001), (10_000, 100), (20_000, 0), (3, 3)] {
-            let mut planned = planned(creates, deletes);
-            // A loss takes more room than what is harmless, which would still fit where the loss does not.
-            for change in planned.plan.decisions.iter_mut().filter_map(|decision| decision.change.as_mut()) {
-                if change.action == Action::Delete {
-                    change.source = Some("x".repeat(300).into());
-                }
-            }
-            let text = text(&planned);
+        for (creates, deletes) in [(0, 3_000), (10_000, 3_000), (10_000, 200), (20_000, 0), (3, 3)] {
+            let text = text(&planned(creates, deletes));
             assert!(text.len() <= MOST, "{} bytes of {creates} and {deletes}", text.len());
             let sentence = text.lines().find(|line| line.starts_with("**Cut")).unwrap_or_default();
             let cut = |number: u64, shown: usize, to_do: &str| {
@@ -373,6 +366,22 @@ mod tests {
         }
         assert!(shown(&text(&planned(10_000, 200)), created) > 100, "what fits is shown");
         assert!(shown(&text(&planned(10_000, 3_000)), deleted) > 500, "what fits is shown");
+    }
+
+    #[test]
+    fn nothing_harmless_stands_where_a_loss_did_not_fit() {
+        for length in (200..300).step_by(10) {
+            let mut planned = planned(300, 400);
+            // A loss takes more room than what is harmless, which would fit into what is left.
+            for change in planned.plan.decisions.iter_mut().filter_map(|decision| decision.change.as_mut()) {
+                if change.action == Action::Delete {
+                    change.source = Some("x".repeat(length).into());
+                }
+            }
+            let text = text(&planned);
+            assert!(text.contains("to delete, 1 held, 300 to create.**"), "{length}");
+            assert!(!text.contains("Company at the root"), "{length}");
+        }
     }
 
     #[test]
