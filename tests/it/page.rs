@@ -2,7 +2,11 @@
 //!
 //! `SCREENSHOTS=FOLDER` keeps pictures, for whoever changes the page.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,10 +52,13 @@ impl Nest {
         fs::write(self.0.path().join("tenants/all.yaml"), text).unwrap();
     }
 
-    fn run(&self, line: &str) -> i32 {
+    fn output(&self, line: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
-        let output = command.args(line.split(' ')).current_dir(self.0.path()).env_clear().output().unwrap();
-        output.status.code().unwrap()
+        command.args(line.split(' ')).current_dir(self.0.path()).env_clear().output().unwrap()
+    }
+
+    fn run(&self, line: &str) -> i32 {
+        self.output(line).status.code().unwrap()
     }
 
     fn url(&self, file: &str) -> String {
@@ -274,4 +281,35 @@ async fn a_drawing_is_a_picture_whatever_things_are_called() {
     assert_eq!(found, json!(["svg", 0, [titles[0], titles[1], titles[2]]]));
     picture(&browser, "graph").await;
     assert_clean(&browser, &url).await;
+}
+
+#[test]
+fn graphviz_reads_what_is_written_for_it() {
+    let nest = Nest::new();
+    nest.write(
+        &[company("top", HOSTILE[0], ""), company("below", "a\\\" b \\N", "top"), company("odd", HOSTILE[2], "top")].concat(),
+    );
+    assert_eq!(nest.run("graph tenants -o dot=graph.dot"), 0);
+    // Where it is installed, which it need not be.
+    let Ok(output) = Command::new("dot").args(["-Tsvg", "graph.dot"]).current_dir(nest.0.path()).output() else { return };
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("&lt;img src=x onerror=window.hacked=1&gt;"));
+}
+
+#[test]
+fn a_large_organisation_is_drawn_and_says_how_to_draw_less() {
+    let nest = Nest::new();
+    let parent = |row: usize| if row < 10 { String::new() } else { format!("c{:04}", row / 10) };
+    nest.write(&(0..3_000).map(|row| company(&format!("c{row:04}"), "Company", &parent(row))).collect::<String>());
+    for form in ["mermaid", "dot", "svg"] {
+        let output = nest.output(&format!("graph tenants -o {form}"));
+        assert!(output.status.success());
+        let note = "note: the picture has 3 000 boxes: `--namespace NAME` or `--depth N` draws fewer\n";
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), note);
+    }
+    let output = nest.output("graph tenants --depth 2");
+    assert_eq!(output.stderr, b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.matches("[\"").count(), 1 + 100, "{text}");
+    assert!(text.contains("Company<br/>c0010<br/>and 110 below\""), "{text}");
 }

@@ -149,7 +149,8 @@ fn cluster(division: &Division, depth: usize) -> Cluster {
     }
     for (tile, (below, users)) in boxes.iter_mut().zip(folded) {
         if below > 0 {
-            tile.lines.push(format!("and {} below, with {}", count(below), counted(users, "user", "users")));
+            let with = if users > 0 { format!(", with {}", counted(users, "user", "users")) } else { String::new() };
+            tile.lines.push(format!("and {} below{with}", count(below)));
         }
     }
     let mut lines = people(astray);

@@ -226,4 +226,22 @@ mod tests {
         }
         assert_eq!(page.matches("<tr class=\"loss\">").count(), 2, "without a script, losses are there");
     }
+
+    #[test]
+    fn a_check_is_a_page_too() {
+        let problem = Diagnostic {
+            code: crate::manifest::Code::BadValue,
+            severity: Severity::Error,
+            message: HOSTILE.into(),
+            file: HOSTILE.into(),
+            line: 1,
+            column: 2,
+            hint: Some(HOSTILE.into()),
+            snippet: None,
+            related: Vec::new(),
+        };
+        let page = check(3, &vec![problem; PROBLEMS + 1]);
+        assert!(page.contains("<h1>101 errors: 3 documents checked.</h1>") && page.contains("… and 1 more"), "{page}");
+        assert_eq!((page.matches("<script").count(), page.matches("</script").count()), (2, 2));
+    }
 }
