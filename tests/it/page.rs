@@ -78,7 +78,8 @@ fn planned() -> Nest {
     let many: String = (0..MANY).map(|row| user(&format!("user-{row:04}"), "side", "owner")).collect();
     let changed = base.replace("displayName: Shop", &format!("displayName: '{}'", HOSTILE[2].replace('\'', "''")));
     let staff = user("bea", "below", "owner") + &user("cleo", "below", "common-manager") + &user("dora", "nowhere", "owner");
-    nest.write(&format!("{changed}{staff}{many}"));
+    let off = user("emil", "side", "customer-user").replace("role: customer-user", "role: owner\n  enabled: false");
+    nest.write(&format!("{changed}{staff}{many}{off}"));
     nest
 }
 
@@ -130,14 +131,14 @@ async fn a_plan_is_read_and_filtered_in_a_browser() {
     browser.open(&url).await;
 
     // Losses first, and not all at once.
-    assert_eq!(said(&browser).await, format!("{} rows, the first 200 are shown.", MANY + 4));
+    assert_eq!(said(&browser).await, format!("{} rows, the first 200 are shown.", MANY + 5));
     let shown = keys(&browser).await;
-    assert_eq!(shown[..4], ["user/north/anna", "user/north/bea", "user/north/dora", "user/north/user-0000"]);
+    assert_eq!(shown[..4], ["user/north/anna", "user/north/bea", "user/north/dora", "user/north/emil"]);
     assert_eq!(shown.len(), 200);
     press(&browser, "#next", "").await;
     assert_eq!(keys(&browser).await.len(), 400);
     press(&browser, "#next", "").await;
-    assert_eq!(said(&browser).await, format!("{} rows.", MANY + 4));
+    assert_eq!(said(&browser).await, format!("{} rows.", MANY + 5));
     picture(&browser, "plan").await;
 
     // By verb, by kind, and what is grave alone.
@@ -168,7 +169,7 @@ async fn a_plan_is_read_and_filtered_in_a_browser() {
     // By company: what is in it and below it, with what people called it as text.
     press(&browser, "#tree .pick", HOSTILE[0]).await;
     assert_eq!(keys(&browser).await, ["user/north/anna", "user/north/bea"]);
-    assert_eq!(said(&browser).await, format!("2 of {} rows in {}.", MANY + 4, HOSTILE[0]));
+    assert_eq!(said(&browser).await, format!("2 of {} rows in {}.", MANY + 5, HOSTILE[0]));
     picture(&browser, "plan-company").await;
     press(&browser, "#tree .pick", "Side").await;
     press(&browser, "#kinds button", "Customer").await;
@@ -179,7 +180,7 @@ async fn a_plan_is_read_and_filtered_in_a_browser() {
     press(&browser, "#tree .pick", HOSTILE[1]).await;
     assert_eq!(keys(&browser).await.len(), 200, "again shows everything");
     let tree = browser.text(&browser.one("#tree").await).await;
-    for part in ["north (454)", "Side (451)", "450 users; here 450 owner", HOSTILE[2]] {
+    for part in ["north (455)", "Side (452)", "451 users; here 451 owner, 1 of them disabled", HOSTILE[2]] {
         assert!(tree.contains(part), "{part} in {tree}");
     }
 
@@ -195,7 +196,15 @@ async fn a_plan_is_read_and_filtered_in_a_browser() {
     dark(&browser, true).await;
     is_legible(&browser, "the page in the dark").await;
     picture(&browser, "plan-dark").await;
-    dark(&browser, false).await;
+    // On paper it is light all the same, and there is nothing to click.
+    let media = json!({ "media": "print", "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.devtools("Emulation.setEmulatedMedia", media).await;
+    is_legible(&browser, "the page on paper").await;
+    let paper =
+        "return ['nav', 'form', '#count', 'table'].map(it => getComputedStyle(document.querySelector(it)).display === 'none')
+        .concat(getComputedStyle(document.body).backgroundColor)";
+    assert_eq!(browser.script(paper).await, json!([true, true, false, false, "rgb(255, 255, 255)"]));
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "", "features": [] })).await;
     press(&browser, "#everything", "").await;
     picture(&browser, "plan-wide").await;
     assert_clean(&browser, &url).await;
@@ -226,7 +235,7 @@ async fn without_scripts_losses_are_there() {
     browser.open(&nest.url("plan.html")).await;
     let text = browser.text(&browser.one("body").await).await;
     for part in
-        ["Plan: 450 to create, 2 to edit, 1 to disable", "user/north/anna", "user/north/bea", "Loss: edit", "T0016", "Digest"]
+        ["Plan: 451 to create, 2 to edit, 1 to disable", "user/north/anna", "user/north/bea", "Loss: edit", "T0016", "Digest"]
     {
         assert!(text.contains(part), "{part} in {text}");
     }
@@ -242,7 +251,7 @@ async fn an_apply_says_what_became_of_each() {
     let (browser, url) = (Browser::start().await, nest.url("done.html"));
     browser.open(&url).await;
     let text = browser.text(&browser.one("body").await).await;
-    assert!(text.contains("Applied 453") && text.contains("Not all that is declared is true yet: 1 held"), "{text}");
+    assert!(text.contains("Applied 454") && text.contains("Not all that is declared is true yet: 1 held"), "{text}");
     let first = "return document.querySelector('#rows tr td').textContent";
     assert_eq!(browser.script(first).await, "Disableapplied");
     assert_clean(&browser, &url).await;

@@ -73,6 +73,8 @@ struct NodeForm {
     marks: Vec<String>,
     /// Users directly in it, by role.
     roles: Vec<(String, u64)>,
+    /// How many of those cannot sign in.
+    disabled: u64,
     /// Users in it and in everything below.
     within: u64,
 }
@@ -139,7 +141,16 @@ fn tree(outlook: &Outlook) -> (Vec<NodeForm>, Places<'_>) {
             0 => Vec::new(),
             number => vec![format!("{} in no company or customer that is known", counted(number, "user", "users"))],
         };
-        forms.push(NodeForm { title, name: None, above: None, depth: 0, marks, roles: roles(astray), within });
+        forms.push(NodeForm {
+            title,
+            name: None,
+            above: None,
+            depth: 0,
+            marks,
+            roles: roles(astray),
+            disabled: astray.disabled,
+            within,
+        });
         for node in nodes {
             places.nodes.insert(&node.key, forms.len());
             forms.push(node_form(node, top));
@@ -158,6 +169,7 @@ fn node_form(node: &Node, top: usize) -> NodeForm {
         depth: depth + 1,
         marks: marks.collect(),
         roles: roles(people),
+        disabled: people.disabled,
         within: *within,
     }
 }

@@ -121,7 +121,8 @@
     if (node.name && node.name !== node.title) name.append(make('span', { class: 'people' }, node.name));
     if (node.within) {
       const roles = node.roles.map(([role, n]) => `${number(n)} ${role}`).join(', ');
-      name.append(make('span', { class: 'people' }, plural(node.within, 'user', 'users') + (roles ? `; here ${roles}` : '')));
+      name.append(make('span', { class: 'people' }, plural(node.within, 'user', 'users') + (roles ? `; here ${roles}` : '') +
+        (node.disabled ? `, ${number(node.disabled)} of them disabled` : '')));
     }
     for (const mark of node.marks) name.append(make('span', { class: 'mark' }, mark));
     const fold = node.below.length
