@@ -15,6 +15,7 @@ pub mod mail;
 pub mod manifest;
 pub mod model;
 pub mod observed;
+pub mod organisation;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

@@ -18,6 +18,7 @@ use crate::{
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
     observed::{Applied, Live, Observed, Scope, Settings, Stranger},
+    organisation::Outlook,
     plan::{self, Acting, Allow, Authority, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
@@ -47,6 +48,8 @@ pub struct Request<'a> {
     pub unattended: bool,
     /// The time that `expires` and retention are judged by.
     pub now: Timestamp,
+    /// Whether the organisation after the plan is wanted as well, which takes its time for everybody in it.
+    pub outlook: bool,
 }
 
 /// A plan, and what came with it.
@@ -62,6 +65,8 @@ pub struct Planned {
     pub refused: Vec<Refusal>,
     /// What was applied before.
     pub applied: Applied,
+    /// The organisation after the plan, where that was wanted.
+    pub outlook: Option<Outlook>,
     /// How long reading took.
     pub read: Duration,
     /// How long planning took.
@@ -97,7 +102,7 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, unattended, now } = request;
+    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, unattended, now, outlook } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -145,7 +150,8 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     refused.extend(plan.overreach(&authority));
     refused.extend(plan.loosened());
     let (acting, applied) = (authority.acting, observed.applied.clone());
-    Planned { plan, acting, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
+    let outlook = outlook.then(|| Outlook::new(desired, observed, &plan));
+    Planned { plan, acting, problems: roles.problems, refused, applied, outlook, read: Duration::ZERO, planned: Duration::ZERO }
 }
 
 /// How long to wait, at least, for somebody else who is changing something: that takes seconds.

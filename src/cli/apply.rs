@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
             .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
     }
     let mut session = Session::open(&args.declaration, &args.permissions, console)?;
+    session.foresee(&args.outputs);
     let mut planned = session.plan().await?;
     planned.refused.extend(stale(args.expect.as_deref(), &planned));
     let (wait, outputs) = (args.wait, &args.outputs);
@@ -115,10 +116,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to JSON.
+    /// The plan for whoever watches: data where text is wanted, a note where standard output belongs to another form.
     fn show(&self, planned: &Planned) -> Result<(), Failure> {
         let text = render::plan::text(planned, self.session.sources());
-        if self.publisher.json_on_stdout() {
+        if self.publisher.form_on_stdout() {
             if self.console.interactive() {
                 self.console.note(&text);
             }
@@ -157,8 +158,8 @@ impl Run<'_> {
             match (format, file) {
                 (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
                 (Format::Text, Some(file)) => file.write(&format!("{}\n{text}", form()))?,
-                (Format::Json | Format::Sarif | Format::Github | Format::Junit, None) => self.console.data(&form())?,
-                (Format::Json | Format::Sarif | Format::Github | Format::Junit, Some(file)) => file.write(&form())?,
+                (_, None) => self.console.data(&form())?,
+                (_, Some(file)) => file.write(&form())?,
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, completions, crds, drift, explain, get, history, import, man, people, plan, schema, serve, validate,
+    apply, completions, crds, drift, explain, get, graph, history, import, man, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password, watch,
 };
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Unlock(people::UnlockArgs),
     /// Show what the directory holds.
     Get(get::Args),
+    /// Draw companies, customers and how many users are in them.
+    Graph(graph::Args),
     /// Show what changed in the directory since it was last applied.
     Drift(drift::Args),
     /// Show what was done, when, by whom and by which commit.
@@ -102,6 +104,12 @@ pub(crate) enum Format {
     Text,
     /// For scripts, one value.
     Json,
+    /// For scripts, one value on each line.
+    Jsonl,
+    /// For a comment on a pull request.
+    Markdown,
+    /// A page with the organisation as a tree, for a browser.
+    Html,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
     /// Workflow commands, for notes beside the lines of a pull request on GitHub.
@@ -113,10 +121,17 @@ pub(crate) enum Format {
 /// `-o` of the verbs that check, plan and apply.
 #[derive(Debug, Args)]
 pub(crate) struct Outputs {
-    /// `text`, `json`, `sarif`, `github` or `junit`, to a file with `=FILE`; repeatable. Text goes to standard output unless
+    /// `text`, `json`, `jsonl`, `markdown`, `html`, `sarif`, `github` or `junit`, to a file with `=FILE`; repeatable. Text goes to standard output unless
     /// something else does.
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", value_parser = output::<Format>)]
     pub(crate) outputs: Vec<Output<Format>>,
+}
+
+impl Outputs {
+    /// Whether a form is asked for, wherever it goes.
+    pub(crate) fn want(&self, wanted: Format) -> bool {
+        self.outputs.iter().any(|output| output.format == wanted)
+    }
 }
 
 /// What a plan may do beyond its limits, and what it takes over or deletes.

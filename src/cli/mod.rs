@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod failure;
 mod get;
+mod graph;
 mod history;
 mod import;
 mod input;
@@ -64,7 +65,7 @@ fn parse_and_run(line: &[OsString]) -> Exit {
     match Cli::try_parse_from(line) {
         Ok(cli) => {
             let console = Console::new(config, cli.verbose);
-            run(&cli.command, console).unwrap_or_else(|failure| fail(&failure, wants_json(line), console))
+            run(&cli.command, console).unwrap_or_else(|failure| fail(&failure, asked(line), console))
         }
         Err(error) => wrong_command_line(&error, line, Console::new(config, false)),
     }
@@ -113,6 +114,7 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::Watch(args) => watch::run(args, console, &interrupt).await,
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,
+            Command::Graph(args) => graph::run(args, console).await,
             Command::History(args) => history::run(args, console).await,
             Command::Drift(args) => drift::run(args, console).await,
             Command::Serve(args) => serve::run(args, console, &interrupt).await,
@@ -136,13 +138,10 @@ fn log(command: &Command, console: Console) -> Result<(), Failure> {
 }
 
 /// A failure, as JSON on standard output where JSON is asked for there, and for people in any case.
-fn fail(failure: &Failure, json: bool, console: Console) -> Exit {
+fn fail(failure: &Failure, asked: Option<Asked>, console: Console) -> Exit {
     console.note(&render::diagnostics::text(&failure.problems));
     console.note(&render::error::text(failure));
-    if json && console.data(&print(&ErrorForm::new(failure))).is_err() {
-        return Exit::Failed.and(failure.exit);
-    }
-    failure.exit
+    asked.map_or(failure.exit, |asked| fail_quietly(failure, asked, console))
 }
 
 /// Clap ends with 2, which means "changes exist" here: a wrong command line is 3.
@@ -155,28 +154,44 @@ fn wrong_command_line(error: &clap::Error, line: &[OsString], console: Console) 
         },
         _ => {
             console.note(&text);
-            if wants_json(line) {
+            if let Some(asked) = asked(line) {
                 let message = error.render().to_string();
                 let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                return fail_quietly(&Failure::invalid(message).hint("`--help` shows what can be said"), console);
+                return fail_quietly(&Failure::invalid(message).hint("`--help` shows what can be said"), asked, console);
             }
             Exit::Invalid
         }
     }
 }
 
-fn fail_quietly(failure: &Failure, console: Console) -> Exit {
-    match console.data(&print(&ErrorForm::new(failure))) {
+fn fail_quietly(failure: &Failure, asked: Asked, console: Console) -> Exit {
+    let text = match asked {
+        Asked::Json => print(&ErrorForm::new(failure)),
+        Asked::Lines => render::jsonl::error(failure),
+    };
+    match console.data(&text) {
         Ok(()) => failure.exit,
         Err(other) => failure.exit.and(other.exit),
     }
 }
 
-/// Whether JSON is asked for on standard output. Read from the words themselves, since the line may be a wrong one.
-fn wants_json(line: &[OsString]) -> bool {
+/// A form for programs, in which errors are told too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Json,
+    Lines,
+}
+
+/// Whether such a form is asked for on standard output. Read from the words themselves, since the line may be a wrong one.
+fn asked(line: &[OsString]) -> Option<Asked> {
     let words: Vec<_> = line.iter().map(|word| word.to_string_lossy()).take_while(|word| word != "--").collect();
-    let attached = words.iter().any(|word| matches!(&**word, "-ojson" | "-o=json" | "--output=json"));
-    attached || words.windows(2).any(|pair| matches!(&*pair[0], "-o" | "--output") && pair[1] == "json")
+    let attached = words.iter().filter_map(|word| word.strip_prefix("--output=").or(word.strip_prefix("-o")));
+    let apart = words.windows(2).filter(|pair| matches!(&*pair[0], "-o" | "--output")).map(|pair| &*pair[1]);
+    attached.map(|value| value.trim_start_matches('=')).chain(apart).find_map(|value| match value {
+        "json" => Some(Asked::Json),
+        "jsonl" => Some(Asked::Lines),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -185,12 +200,15 @@ mod tests {
 
     #[test]
     fn json_is_recognised_in_a_wrong_line_too() {
-        let wants = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let asked = |line: &str| asked(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
         for line in ["tenantry plan -o json", "tenantry plan -ojson --nonsense", "tenantry plan --output=json"] {
-            assert!(wants(line), "{line}");
+            assert_eq!(asked(line), Some(Asked::Json), "{line}");
         }
-        for line in ["tenantry plan", "tenantry plan -o json=plan.json", "tenantry plan -- -o json"] {
-            assert!(!wants(line), "{line}");
+        for line in ["tenantry plan -o jsonl", "tenantry plan -o=jsonl --nonsense", "tenantry plan -o html=a --output jsonl"] {
+            assert_eq!(asked(line), Some(Asked::Lines), "{line}");
+        }
+        for line in ["tenantry plan", "tenantry plan -o json=plan.json", "tenantry plan -- -o json", "tenantry plan -o jsonl=a"] {
+            assert_eq!(asked(line), None, "{line}");
         }
     }
 }

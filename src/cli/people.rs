@@ -186,6 +186,7 @@ async fn run(
         orders.insert(live.state.key.clone(), order(live, session.project())?);
     }
     session.order(orders);
+    session.foresee(outputs);
     let planned = session.plan_on(&seen);
     carry_out(Carrying { session: &session, planned, wait: *wait, ask: false, outputs, console, interrupt }).await
 }

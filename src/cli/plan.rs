@@ -15,6 +15,8 @@ use super::{
 #[command(after_help = "Examples:
   tenantry plan                                  the whole declaration of the project
   tenantry plan tenants/ -o json=plan.json       text to the terminal, JSON to a file
+  tenantry plan tenants/ -o html=plan.html       a page with the organisation as a tree, for a browser
+  tenantry plan tenants/ -o markdown             for a comment on a pull request
   tenantry plan tenants/ --detailed-exitcode     exit code 2 if anything would change
   cat user.yaml | tenantry plan -                one document: a part, which removes nobody")]
 pub(crate) struct Args {
@@ -33,6 +35,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let mut session = Session::open(&args.declaration, &args.permissions, console)?;
     let publisher = Publisher::open(&args.outputs.outputs, console)?;
+    session.foresee(&args.outputs);
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);
     console.note(&render::diagnostics::text(&problems.shown));

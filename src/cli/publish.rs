@@ -33,8 +33,8 @@ impl Publisher {
         &self.outputs
     }
 
-    /// Whether standard output holds nothing but one value for a program: JSON, or another form that is not for people.
-    pub(crate) fn json_on_stdout(&self) -> bool {
+    /// Whether standard output holds nothing but one form for programs, so that text for people goes elsewhere.
+    pub(crate) fn form_on_stdout(&self) -> bool {
         self.outputs.iter().any(|(format, file)| file.is_none() && *format != Format::Text)
     }
 

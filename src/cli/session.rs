@@ -12,7 +12,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use tokio::task::JoinHandle;
 
 use super::{
-    args::{Declaration, Permissions},
+    args::{Declaration, Format, Outputs, Permissions},
     console::Console,
     failure::Failure,
     input::{self, Home, Read},
@@ -37,12 +37,21 @@ use crate::{
     report::Report,
 };
 
+/// The directory, being read.
+type Ahead = JoinHandle<Result<Seen, DirectoryError>>;
+
+/// Begins to read the directory.
+fn look_ahead(directory: &Arc<dyn Directory>, project: &Project) -> Ahead {
+    let (reader, project) = (Arc::clone(directory), project.clone());
+    tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await })
+}
+
 /// Everything that a plan needs, read once.
 pub(crate) struct Session {
     read: Read,
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
-    ahead: Option<JoinHandle<Result<Seen, DirectoryError>>>,
+    ahead: Option<Ahead>,
     way_out: OnceLock<Result<Arc<Mailer>, Closed>>,
     actor: Option<Username>,
     adopt: BTreeSet<Key>,
@@ -52,6 +61,7 @@ pub(crate) struct Session {
     unattended: bool,
     looked: Option<Timestamp>,
     now: Timestamp,
+    outlook: bool,
 }
 
 /// What is wrong with the documents, and how much of it is an error.
@@ -90,29 +100,37 @@ fn unreachable_secrets(plan: &Plan) -> String {
 }
 
 impl Session {
+    /// What was read and the directory it is for; the actor of the project, and nothing that a flag could say.
+    fn new(read: Read, directory: Arc<dyn Directory>, ahead: Option<Ahead>) -> Self {
+        let actor = read.home.project.actor.clone();
+        Self {
+            read,
+            directory,
+            ahead,
+            way_out: OnceLock::new(),
+            actor,
+            adopt: BTreeSet::new(),
+            purge: Purge::default(),
+            orders: BTreeMap::new(),
+            allow: Allow::default(),
+            unattended: false,
+            looked: None,
+            now: Timestamp::now(),
+            outlook: false,
+        }
+    }
+
     /// Reads the declaration, and has the directory read meanwhile. Writes nothing.
     pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: Console) -> Result<Self, Failure> {
         let (read, (directory, ahead)) = input::read(declaration, console, |home| {
             let directory = home.open()?;
-            let (reader, project) = (Arc::clone(&directory), home.project.clone());
-            let ahead = tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await });
+            let ahead = look_ahead(&directory, &home.project);
             Ok((directory, ahead))
         })?;
-        let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).cloned();
-        Ok(Self {
-            read,
-            directory,
-            ahead: Some(ahead),
-            way_out: OnceLock::new(),
-            actor,
-            adopt: permissions.adopt(),
-            purge: permissions.purge(),
-            orders: BTreeMap::new(),
-            allow: permissions.allow(),
-            unattended: false,
-            looked: None,
-            now: Timestamp::now(),
-        })
+        let session = Self::new(read, directory, Some(ahead));
+        let actor = permissions.actor.clone().or(session.actor.clone());
+        let (adopt, purge, allow) = (permissions.adopt(), permissions.purge(), permissions.allow());
+        Ok(Self { actor, adopt, purge, allow, ..session })
     }
 
     /// Reads the declaration of a project that is known already, for one whom nobody watches: what was shut off outside stays
@@ -125,47 +143,18 @@ impl Session {
         looked: Option<Timestamp>,
         console: Console,
     ) -> Result<Self, Failure> {
-        let (read, ahead) = input::read_at(home, paths, console, |home| {
-            let (reader, project) = (Arc::clone(&directory), home.project.clone());
-            Ok(tokio::spawn(async move { pipeline::look(&*reader, &project, &Scope::All).await }))
-        })?;
-        let actor = actor.or(read.home.project.actor.as_ref()).cloned();
-        Ok(Self {
-            read,
-            directory,
-            ahead: Some(ahead),
-            way_out: OnceLock::new(),
-            actor,
-            adopt: BTreeSet::new(),
-            purge: Purge::default(),
-            orders: BTreeMap::new(),
-            allow: Allow::default(),
-            unattended: true,
-            looked,
-            now: Timestamp::now(),
-        })
+        let (read, ahead) = input::read_at(home, paths, console, |home| Ok(look_ahead(&directory, &home.project)))?;
+        let session = Self::new(read, directory, Some(ahead));
+        let actor = actor.cloned().or(session.actor.clone());
+        Ok(Self { actor, unattended: true, looked, ..session })
     }
 
     /// A session without documents, in which orders are carried out.
     pub(crate) fn ordering(home: Home, actor: Option<&Username>, allow: Allow) -> Result<Self, Failure> {
         let directory = home.open()?;
-        let actor = actor.or(home.project.actor.as_ref()).cloned();
-        let read = Read::nothing(home);
-        let (adopt, purge, orders) = (BTreeSet::new(), Purge::default(), BTreeMap::new());
-        Ok(Self {
-            read,
-            directory,
-            ahead: None,
-            way_out: OnceLock::new(),
-            actor,
-            adopt,
-            purge,
-            orders,
-            allow,
-            unattended: false,
-            looked: None,
-            now: Timestamp::now(),
-        })
+        let session = Self::new(Read::nothing(home), directory, None);
+        let actor = actor.cloned().or(session.actor.clone());
+        Ok(Self { actor, allow, ..session })
     }
 
     /// Whose, and within which limits.
@@ -176,6 +165,11 @@ impl Session {
     /// What is to be done beside the declaration.
     pub(crate) fn order(&mut self, orders: BTreeMap<Key, plan::Order>) {
         self.orders = orders;
+    }
+
+    /// Has the organisation after the plan worked out as well, where a form that is asked for draws it.
+    pub(crate) fn foresee(&mut self, outputs: &Outputs) {
+        self.outlook = outputs.want(Format::Html);
     }
 
     /// Who acts; none means the operator.
@@ -269,6 +263,7 @@ impl Session {
             allow: self.allow.clone(),
             unattended: self.unattended,
             now: self.now,
+            outlook: self.outlook,
         }
     }
 

@@ -29,10 +29,6 @@ pub(crate) struct Args {
 /// Checks and prints.
 pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { declaration, outputs: Outputs { outputs } } = args;
-    if outputs.iter().any(|output| !render::suits_a_check(output.format)) {
-        return Err(Failure::invalid("this form shows a plan, and `validate` makes none")
-            .hint("take `text`, `json`, `sarif`, `github` or `junit`, or run `tenantry plan`"));
-    }
     let read = match input::read(declaration, console, |_| Ok(())) {
         Ok((read, ())) => read,
         Err(failure) => {
@@ -53,8 +49,8 @@ fn tell(failure: &Failure, outputs: &[Output<Format>], console: Console) -> Resu
     for Output { format, file } in outputs.iter().filter(|_| !failure.problems.is_empty()) {
         match format {
             // What ends a command is said to people, and as JSON, in one place for all commands.
-            Format::Text | Format::Json => continue,
-            Format::Sarif | Format::Github | Format::Junit => {}
+            Format::Text | Format::Json | Format::Jsonl => continue,
+            Format::Markdown | Format::Html | Format::Sarif | Format::Github | Format::Junit => {}
         }
         let text = render::check(*format, 0, &failure.problems);
         match file {

@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "observed",
     "history",
     "plan",
+    "organisation",
     "directory",
     "git",
     "credential",
@@ -27,7 +28,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// Layers that do no I/O, are not async, and read no clock and no environment.
-const PURE: &[&str] = &["model", "desired", "observed", "history", "plan"];
+const PURE: &[&str] = &["model", "desired", "observed", "history", "plan", "organisation"];
 
 /// Words of the world outside.
 const WORLD: &[&str] = &[

@@ -137,7 +137,9 @@ fn is_password(line: &str) -> bool {
 #[test]
 fn no_secret_gets_out() {
     let mut nest = Nest::new();
-    nest.run("plan -o json", "");
+    for form in ["json", "jsonl", "markdown", "html"] {
+        nest.run(&format!("plan -o {form}"), "");
+    }
     let (_, code) = nest.run("apply --yes", "");
     assert_eq!(code, 6, "two of them cannot be given");
     let mailed = nest.mailed();

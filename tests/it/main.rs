@@ -15,6 +15,7 @@ mod hostile;
 mod load;
 mod mail;
 mod memory;
+mod page;
 mod people;
 mod place;
 mod post;

@@ -21,25 +21,25 @@ pub(crate) const FORMAT_VERSION: &str = "1.0";
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Plan")]
-struct PlanForm {
+pub(super) struct PlanForm {
     /// Minor adds, major breaks.
-    format_version: &'static str,
+    pub(super) format_version: &'static str,
     /// `sha256:` and 64 hexadecimal digits over what would be done and what is held.
-    digest: String,
+    pub(super) digest: String,
     /// The directory's name.
-    directory: String,
+    pub(super) directory: String,
     /// Who acts; null means the operator of the tool.
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
     /// How many objects meet which fate.
-    summary: Summary,
+    pub(super) summary: Summary,
     /// Everything except the unchanged, sorted by key.
-    objects: Vec<ObjectForm>,
+    pub(super) objects: Vec<ObjectForm>,
     /// What is wrong with the documents.
-    problems: Vec<ProblemForm>,
+    pub(super) problems: Vec<ProblemForm>,
     /// What the project loosens of what was applied last, for people.
-    loosens: Vec<String>,
+    pub(super) loosens: Vec<String>,
     /// The first gate that `apply` would refuse at.
-    refused: Option<RefusalForm>,
+    pub(super) refused: Option<RefusalForm>,
 }
 
 /// What `tenantry apply -o json` prints: the plan, and what became of it.
@@ -72,7 +72,7 @@ pub(crate) struct ErrorForm {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody {
+pub(super) struct ErrorBody {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
@@ -81,25 +81,25 @@ struct ErrorBody {
 
 /// One object that is not as it should be.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ObjectForm {
+pub(super) struct ObjectForm {
     /// KIND/NAMESPACE/NAME.
-    key: String,
+    pub(super) key: String,
     /// The weightiest of what happens.
     #[schemars(extend("enum" = ["delete", "disable", "release", "held", "move", "rename", "create", "enable", "adopt", "credential", "edit"]))]
-    verb: &'static str,
+    pub(super) verb: &'static str,
     /// Why it changes; null where nothing does.
-    reason: Option<&'static str>,
+    pub(super) reason: Option<&'static str>,
     /// Where it is declared, or was last.
-    source: Option<SourceForm>,
+    pub(super) source: Option<SourceForm>,
     /// What differs; for a create every field that is given.
-    changes: Vec<ChangeForm>,
+    pub(super) changes: Vec<ChangeForm>,
     /// The credential that is asked for with it.
-    credential: Option<CredentialForm>,
+    pub(super) credential: Option<CredentialForm>,
     /// What is not done, and why.
-    hold: Option<HoldForm>,
+    pub(super) hold: Option<HoldForm>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct SourceForm {
     /// As it was read: below a PATH that was given, else relative to the working directory.
     file: String,
@@ -122,7 +122,7 @@ pub(super) struct ChangeForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct CredentialForm {
+pub(super) struct CredentialForm {
     #[schemars(extend("enum" = ["Invite", "Temporary", "Secret", "Hash", "None"]))]
     method: &'static str,
     /// Where the secret is to be found, for `Secret` and `Hash`: `env NAME`, `file PATH`.
@@ -135,7 +135,7 @@ struct CredentialForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct HoldForm {
+pub(super) struct HoldForm {
     /// `Invalid`, `NotOurs`, `Taken`, …
     reason: &'static str,
     /// Why, and literally what to write.
@@ -143,7 +143,7 @@ struct HoldForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct RefusalForm {
+pub(super) struct RefusalForm {
     #[schemars(extend("enum" = ["budget", "creates", "mails", "empty-input", "root-changed", "last-holder", "role", "settings", "stale-plan"]))]
     gate: &'static str,
     message: String,
@@ -152,7 +152,7 @@ struct RefusalForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct ProblemForm {
+pub(super) struct ProblemForm {
     /// `T0007`
     code: String,
     #[schemars(extend("enum" = ["error", "warning"]))]
@@ -167,7 +167,7 @@ struct ProblemForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct ResultForm {
+pub(super) struct ResultForm {
     key: String,
     verb: &'static str,
     #[schemars(extend("enum" = ["applied", "failed", "skipped"]))]
@@ -177,7 +177,7 @@ struct ResultForm {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct DoneForm {
+pub(super) struct DoneForm {
     applied: u64,
     failed: u64,
     skipped: u64,
@@ -198,9 +198,9 @@ pub(crate) fn plan_or_apply(view: &View<'_>) -> String {
 
 impl PlanForm {
     /// A plan with what was found on the way.
-    fn new(view: &View<'_>) -> Self {
+    pub(super) fn new(view: &View<'_>) -> Self {
         let View { planned, report: _, actor, problems, sources } = *view;
-        let Planned { plan, acting: _, problems: _, refused, applied: _, read: _, planned: _ } = planned;
+        let Planned { plan, acting: _, problems: _, refused, applied: _, outlook: _, read: _, planned: _ } = planned;
         Self {
             format_version: FORMAT_VERSION,
             digest: plan.digest(),
@@ -208,7 +208,7 @@ impl PlanForm {
             actor: actor.map(str::to_owned),
             summary: Summary::of(plan),
             objects: plan.decisions.iter().map(|decision| object(decision, sources)).collect(),
-            problems: problems.iter().map(problem).collect(),
+            problems: list(problems),
             loosens: plan.loosens.clone(),
             refused: refused.first().map(refusal),
         }
@@ -218,22 +218,20 @@ impl PlanForm {
 impl ApplyForm {
     /// A plan with what became of it.
     fn new(plan: PlanForm, report: &Report) -> Self {
-        let Done { applied, failed, skipped } = report.done();
-        Self { plan, results: report.results.iter().map(result).collect(), done: DoneForm { applied, failed, skipped } }
+        Self { plan, results: results(report), done: done(report) }
     }
 }
 
 impl ValidateForm {
     pub(crate) fn new(problems: &[Diagnostic]) -> Self {
-        Self { format_version: FORMAT_VERSION, problems: problems.iter().map(problem).collect() }
+        Self { format_version: FORMAT_VERSION, problems: list(problems) }
     }
 }
 
 impl ErrorForm {
     pub(crate) fn new(failure: &Failure) -> Self {
-        let Failure { exit, message, causes, hint, problems } = failure;
-        let error = ErrorBody { message: message.clone(), causes: causes.clone(), hint: hint.clone(), exit_code: exit.code() };
-        Self { format_version: FORMAT_VERSION, error, problems: problems.iter().map(problem).collect() }
+        let (error, problems) = error(failure);
+        Self { format_version: FORMAT_VERSION, error, problems }
     }
 }
 
@@ -294,6 +292,18 @@ pub(super) fn form(change: FieldChange) -> ChangeForm {
     ChangeForm { field: field.name(), before, after, sensitive: sensitive(field) }
 }
 
+/// A failure, and the places in the project file that are wrong.
+pub(super) fn error(failure: &Failure) -> (ErrorBody, Vec<ProblemForm>) {
+    let Failure { exit, message, causes, hint, problems } = failure;
+    let error = ErrorBody { message: message.clone(), causes: causes.clone(), hint: hint.clone(), exit_code: exit.code() };
+    (error, list(problems))
+}
+
+/// Everything that is wrong.
+pub(super) fn list(problems: &[Diagnostic]) -> Vec<ProblemForm> {
+    problems.iter().map(problem).collect()
+}
+
 fn problem(diagnostic: &Diagnostic) -> ProblemForm {
     let Diagnostic { code, severity, message, file, line, column, hint, snippet: _, related: _ } = diagnostic;
     let severity = match severity {
@@ -309,6 +319,17 @@ fn problem(diagnostic: &Diagnostic) -> ProblemForm {
         column: *column,
         hint: hint.clone(),
     }
+}
+
+/// What became of every change.
+pub(super) fn results(report: &Report) -> Vec<ResultForm> {
+    report.results.iter().map(result).collect()
+}
+
+/// How many changes came to what.
+pub(super) fn done(report: &Report) -> DoneForm {
+    let Done { applied, failed, skipped } = report.done();
+    DoneForm { applied, failed, skipped }
 }
 
 fn result(outcome: &Outcome) -> ResultForm {

@@ -5,13 +5,20 @@ pub(crate) mod diagnostics;
 pub(crate) mod drift;
 pub(crate) mod error;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod github;
+pub(crate) mod graph;
 pub(crate) mod history;
+mod html;
 pub(crate) mod json;
+pub(crate) mod jsonl;
 mod junit;
+mod markdown;
 pub(crate) mod objects;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod rows;
 mod sarif;
 pub(crate) mod style;
 
@@ -42,6 +49,9 @@ pub(crate) fn form(format: Format, view: &View<'_>) -> String {
     match format {
         Format::Text => plan::text(view.planned, view.sources),
         Format::Json => json::plan_or_apply(view),
+        Format::Jsonl => jsonl::plan_or_apply(view),
+        Format::Markdown => markdown::plan_or_apply(view),
+        Format::Html => html::plan_or_apply(view),
         Format::Sarif => sarif::text(&findings::plan(view)),
         Format::Github => github::text(&[findings::plan(view), findings::losses(view)].concat()),
         Format::Junit => junit::plan(view),
@@ -53,15 +63,11 @@ pub(crate) fn check(format: Format, documents: u64, problems: &[Diagnostic]) -> 
     match format {
         Format::Text => diagnostics::verdict(documents, problems),
         Format::Json => json::print(&json::ValidateForm::new(problems)),
+        Format::Jsonl => jsonl::check(documents, problems),
+        Format::Markdown => markdown::check(documents, problems),
+        Format::Html => html::check(documents, problems),
         Format::Sarif => sarif::text(&findings::problems(problems)),
         Format::Github => github::text(&findings::problems(problems)),
         Format::Junit => junit::check(documents, findings::problems(problems)),
-    }
-}
-
-/// Whether a check can be written in a form. One that shows a plan says nothing where there is none.
-pub(crate) fn suits_a_check(format: Format) -> bool {
-    match format {
-        Format::Text | Format::Json | Format::Sarif | Format::Github | Format::Junit => true,
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn text(planned: &Planned, sources: &Sources) -> String {
 
 /// Where it goes, who acts, and what else is there.
 fn header(planned: &Planned) -> String {
-    let Planned { plan, acting, problems: _, refused: _, applied: _, read: _, planned: _ } = planned;
+    let Planned { plan, acting, problems: _, refused: _, applied: _, outlook: _, read: _, planned: _ } = planned;
     let Plan { directory, owner, extent, last_root: _, decisions: _, tally, after: _, loosens } = plan;
     let mut out = String::new();
     match extent {
@@ -97,7 +97,7 @@ fn header(planned: &Planned) -> String {
 }
 
 /// Who acts, and what they are here.
-fn actor(acting: &Acting) -> String {
+pub(super) fn actor(acting: &Acting) -> String {
     match acting {
         Acting::Operator => "the operator (nobody's rights are checked)".to_owned(),
         Acting::FirstApply => "the operator (the first apply: nobody is here yet)".to_owned(),
@@ -200,12 +200,16 @@ fn table_row(out: &mut String, row: &Row, width: usize) {
 
 /// `Plan: 1 to create, 2 to edit, …`
 fn sum(planned: &Planned) -> String {
-    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } =
-        Summary::of(&planned.plan);
-    let tail = format!("{}  read {}, planned {}", planned.plan.digest(), seconds(planned.read), seconds(planned.planned));
-    if planned.plan.decisions.is_empty() {
-        let same = paint(BOLD, "No changes.");
-        return format!("{same} What is declared is what the directory holds; {} unchanged.   {tail}", count(unchanged));
+    let (head, words) = sum_words(&planned.plan);
+    let (digest, read, planned) = (planned.plan.digest(), seconds(planned.read), seconds(planned.planned));
+    format!("{} {words}.   {digest}  read {read}, planned {planned}", paint(BOLD, head))
+}
+
+/// The sum in words, without a full stop: `Plan:`, and `1 to create, 2 to edit, …`.
+pub(super) fn sum_words(plan: &Plan) -> (&'static str, String) {
+    let Summary { create, edit, enable, disable, delete, release, adopt, credential: _, held, unchanged } = Summary::of(plan);
+    if plan.decisions.is_empty() {
+        return ("No changes.", format!("What is declared is what the directory holds; {} unchanged", count(unchanged)));
     }
     let mut parts: Vec<String> = [(create, "create"), (edit, "edit"), (disable, "disable"), (delete, "delete")]
         .map(|(number, word)| format!("{} to {word}", count(number)))
@@ -215,13 +219,13 @@ fn sum(planned: &Planned) -> String {
             parts.push(format!("{} to {word}", count(number)));
         }
     }
-    let issued = issued(&planned.plan);
+    let issued = issued(plan);
     if issued > 0 {
         parts.push(format!("{} to issue", counted(issued, "credential", "credentials")));
     }
-    let losses = planned.plan.losses();
+    let losses = plan.losses();
     let losses = if losses > 0 { format!(" ({})", counted(losses, "loss", "losses")) } else { String::new() };
-    format!("{} {}{losses}; {} held; {} unchanged.   {tail}", paint(BOLD, "Plan:"), parts.join(", "), count(held), count(unchanged))
+    ("Plan:", format!("{}{losses}; {} held; {} unchanged", parts.join(", "), count(held), count(unchanged)))
 }
 
 /// A gate that refuses, with the one flag that allows exactly this.
@@ -241,67 +245,12 @@ pub(crate) fn refused(refusal: &Refusal) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
-        model::{Body, Company, Deletion, Key, Line, Name, Namespace, State, Username},
-        observed::Applied,
-        plan::{Action, Barred, Change, Gate, Held, Hold, Reason, Tally},
+        cli::render::fixture::planned,
+        model::{Name, Namespace, Username},
+        plan::{Barred, Gate},
     };
-
-    fn change(key: &Key, action: Action, reason: Reason) -> Change {
-        let loss = u64::from(action == Action::Delete);
-        let (remote, expect) = (None, None);
-        let source = Some("users/service.yaml:41".into());
-        Change { key: key.clone(), action, credential: None, reason, before: None, remote, expect, source, loss }
-    }
-
-    fn create(key: &Key) -> Change {
-        let display_name = Line::new("x").unwrap();
-        let body =
-            Company { display_name, company_type: None, region: None, contact: None, address: None, logo: None, description: None };
-        let state = State {
-            key: key.clone(),
-            place: None,
-            body: Body::Company(body),
-            enabled: true,
-            suspended: false,
-            retired: false,
-            locked: None,
-            owner: None,
-            deletion: Deletion::Disable,
-        };
-        change(key, Action::Create(Box::new(state)), Reason::Declared)
-    }
-
-    /// `creates` and `deletes` of companies, and one that is held.
-    fn planned(creates: u64, deletes: u64) -> Planned {
-        let key = |number: u64| format!("company/a/c{number:05}").parse::<Key>().unwrap();
-        let decision = |key: Key, change, held| Decision { key, change, held, origin: None };
-        let mut decisions: Vec<_> = (0..creates).map(|row| decision(key(row), Some(create(&key(row))), None)).collect();
-        decisions.extend((creates..creates + deletes).map(|row| {
-            let key = key(row);
-            decision(key.clone(), Some(change(&key, Action::Delete, Reason::NotDeclared)), None)
-        }));
-        let held = Held { hold: Hold::Protected, message: "it is protected\u{1b}[2J".into() };
-        decisions.push(decision("user/a/last".parse().unwrap(), None, Some(held)));
-        let owner = Name::new("acme").unwrap();
-        let tally = Tally { settled: 4012, documents: 4014, ..Tally::default() };
-        let plan = Plan {
-            directory: "memory".into(),
-            owner,
-            extent: Extent::Part,
-            last_root: None,
-            decisions,
-            after: std::collections::BTreeMap::default(),
-            loosens: Vec::new(),
-            tally,
-        };
-        let (read, planned) = (Duration::from_millis(210), Duration::from_millis(20));
-        let acting = Acting::Operator;
-        Planned { plan, acting, problems: Vec::new(), refused: Vec::new(), applied: Applied::default(), read, planned }
-    }
 
     fn plain(planned: &Planned) -> String {
         anstream::adapter::strip_str(&text(planned, &Sources::default())).to_string()

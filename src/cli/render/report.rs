@@ -27,7 +27,7 @@ pub(crate) fn mailed(report: &Report, plan: &Plan, to: impl FnOnce() -> String) 
 pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
     let mut out = String::new();
     let width = report.results.iter().filter(|it| it.result != ResultKind::Applied).map(|it| it.key.to_string().len()).max();
-    let mut skipped = 0;
+    let mut left = 0;
     let mut alike: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in &report.results {
         let Outcome { key: _, verb: _, source: _, result } = outcome;
@@ -41,8 +41,8 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
                 }
             }
             ResultKind::Skipped(why) => {
-                skipped += 1;
-                if skipped <= ROWS {
+                left += 1;
+                if left <= ROWS {
                     skip(&mut out, outcome, why, width.unwrap_or(0));
                 }
             }
@@ -52,16 +52,18 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
         let more = format!("… and {} more failed in the same way: {}", count((number - ALIKE) as u64), visible(message));
         let _ = writeln!(out, "{}", paint(DIM, more));
     }
-    if skipped > ROWS {
+    if left > ROWS {
         let _ =
-            writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((skipped - ROWS) as u64))));
+            writeln!(out, "{}", paint(DIM, format!("… and {} more skipped: `-o json` lists them", count((left - ROWS) as u64))));
     }
+    out + &verdict(report, plan, broken)
+}
+
+/// How much was done, and what remains.
+pub(super) fn verdict(report: &Report, plan: &Plan, broken: u64) -> String {
     let done = report.done();
-    if !report.results.is_empty() {
-        let _ = writeln!(out, "{}", applied(report, done));
-    }
-    let _ = writeln!(out, "{}", remains(report, plan, done, broken));
-    out
+    let applied = if report.results.is_empty() { String::new() } else { format!("{}\n", applied(report, done)) };
+    format!("{applied}{}\n", remains(report, plan, done, broken))
 }
 
 fn row(outcome: &Outcome, word: &str, width: usize) -> String {
@@ -77,17 +79,25 @@ fn failed(out: &mut String, outcome: &Outcome, message: &str, retry_helps: bool,
     for line in message.lines() {
         let _ = writeln!(out, "           {}", visible(line));
     }
-    let next = if retry_helps { "Running again can help." } else { "Running again does not help before this is mended." };
-    let _ = writeln!(out, "           {next}");
+    let _ = writeln!(out, "           {}", next(retry_helps));
 }
 
 fn skip(out: &mut String, outcome: &Outcome, why: &Skipped, width: usize) {
     let _ = writeln!(out, "{}", row(outcome, &paint(WARNING, "skipped"), width));
-    let why = match why {
+    let _ = writeln!(out, "           {}", skipped(why));
+}
+
+/// Whether doing the same again can help.
+pub(super) fn next(retry_helps: bool) -> &'static str {
+    if retry_helps { "Running again can help." } else { "Running again does not help before this is mended." }
+}
+
+/// Why something was not tried.
+pub(super) fn skipped(why: &Skipped) -> String {
+    match why {
         Skipped::Dependency(key) => format!("It needs {key}, which was not done."),
         Skipped::Interrupted => "The run was asked to stop before it.".into(),
-    };
-    let _ = writeln!(out, "           {why}");
+    }
 }
 
 fn applied(report: &Report, done: Done) -> String {

@@ -11,13 +11,14 @@ use tenantry::{
     manifest::{Project, Sources},
     model::{Key, Kind, Name, RemoteId, State, Username},
     observed::{Live, Scope, Stranger},
+    organisation::Organisation,
     pipeline::{self, ApplyError, Order, Planned, Request},
     plan::{self, Allow, Change, Decision, Plan, Purge},
     report::{Report, ResultKind},
 };
 
-use super::notation::Words;
 pub(crate) use super::notation::declare;
+use super::{notation::Words, organisation::drawn};
 use crate::post::Letterbox;
 
 pub(crate) fn key(text: &str) -> Key {
@@ -94,6 +95,7 @@ impl World {
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             unattended: self.unattended,
             now: self.directory.now(),
+            outlook: true,
         })
     }
 
@@ -165,11 +167,14 @@ impl World {
     /// Applies with everything allowed; whatever the plan holds possible must succeed, and what it changed is not changed
     /// again. Gives the decisions, in words.
     pub(crate) fn turn(&self, text: &str) -> Vec<String> {
-        let plan = self.plan(text).plan;
+        let Planned { plan, outlook, .. } = self.plan(text);
         let report = self.run(text);
         for outcome in &report.results {
             assert_eq!(outcome.result, ResultKind::Applied, "{} of {:#?}", outcome.key, words(&plan));
         }
+        // What was drawn before is what is there now.
+        let held = Organisation::held(&self.directory.snapshot());
+        assert_eq!(drawn(&outlook.unwrap().organisation), drawn(&held), "{:#?}", words(&plan));
         words(&plan)
     }
 

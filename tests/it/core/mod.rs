@@ -7,6 +7,7 @@ mod credentials;
 pub(crate) mod fixture;
 mod gates;
 mod notation;
+mod organisation;
 mod removal;
 mod roles;
 mod settings;

@@ -18,19 +18,19 @@ async fn picture(browser: &Browser, name: &str) {
 }
 
 /// As wide as a small telephone, or a window of 640 pixels at 200 %.
-async fn narrow(browser: &Browser) {
+pub(crate) async fn narrow(browser: &Browser) {
     let size = json!({ "width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": true });
     browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
 }
 
-async fn dark(browser: &Browser, on: bool) {
+pub(crate) async fn dark(browser: &Browser, on: bool) {
     let value = if on { "dark" } else { "light" };
     let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
     browser.devtools("Emulation.setEmulatedMedia", media).await;
 }
 
 /// Nothing sticks out to the side, and every text stands out from what is behind it: WCAG 2.2, 1.4.10 and 1.4.3.
-async fn is_legible(browser: &Browser, what: &str) {
+pub(crate) async fn is_legible(browser: &Browser, what: &str) {
     let fits = browser.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth").await;
     assert_eq!(fits, true, "{what} fits into the window");
     let contrast = "

@@ -1,7 +1,7 @@
 //! `tenantry serve` and `tenantry verify-password`: the real binary, over a directory with people who owe a credential.
 
-mod browser;
+pub(crate) mod browser;
 mod fixture;
 mod pages;
 mod stop;
-mod webdriver;
+pub(crate) mod webdriver;

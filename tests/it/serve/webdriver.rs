@@ -17,7 +17,7 @@ use super::fixture::client;
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A headless browser with a profile of its own. It and its driver are ended when this is dropped.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
@@ -27,10 +27,10 @@ pub(super) struct Browser {
 
 /// Something on the page.
 #[derive(Debug)]
-pub(super) struct Element(String);
+pub(crate) struct Element(String);
 
 impl Browser {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let profile = TempDir::new().unwrap();
         let driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -83,12 +83,12 @@ impl Browser {
         self.call(Method::POST, &format!("/session/{}{path}", self.session), Some(body)).await
     }
 
-    pub(super) async fn open(&self, url: &str) {
+    pub(crate) async fn open(&self, url: &str) {
         self.post("/url", json!({ "url": url })).await;
     }
 
     /// Waits until the page with this title is there: a click does not wait for what it leads to.
-    pub(super) async fn arrives_at(&self, title: &str) {
+    pub(crate) async fn arrives_at(&self, title: &str) {
         let start = Instant::now();
         let mut found = String::new();
         while found != title {
@@ -99,24 +99,24 @@ impl Browser {
         }
     }
 
-    pub(super) async fn url(&self) -> String {
+    pub(crate) async fn url(&self) -> String {
         text(&self.get("/url").await)
     }
 
     /// What a CSS selector finds.
-    pub(super) async fn all(&self, css: &str) -> Vec<Element> {
+    pub(crate) async fn all(&self, css: &str) -> Vec<Element> {
         let found = self.post("/elements", json!({ "using": "css selector", "value": css })).await;
         found.as_array().unwrap().iter().map(|one| Element(text(&one[ELEMENT]))).collect()
     }
 
-    pub(super) async fn one(&self, css: &str) -> Element {
+    pub(crate) async fn one(&self, css: &str) -> Element {
         let mut found = self.all(css).await;
         assert_eq!(found.len(), 1, "{css}");
         found.remove(0)
     }
 
     /// The control that assistive technology calls `label`.
-    pub(super) async fn labelled(&self, label: &str) -> Element {
+    pub(crate) async fn labelled(&self, label: &str) -> Element {
         let mut labels = Vec::new();
         for control in self.all("input, button, a").await {
             let found = text(&self.get(&format!("/element/{}/computedlabel", control.0)).await);
@@ -128,46 +128,46 @@ impl Browser {
         panic!("nothing is called `{label}`; there are {labels:?}");
     }
 
-    pub(super) async fn type_into(&self, element: &Element, keys: &str) {
+    pub(crate) async fn type_into(&self, element: &Element, keys: &str) {
         self.post(&format!("/element/{}/value", element.0), json!({ "text": keys })).await;
     }
 
-    pub(super) async fn click(&self, element: &Element) {
+    pub(crate) async fn click(&self, element: &Element) {
         self.post(&format!("/element/{}/click", element.0), json!({})).await;
     }
 
-    pub(super) async fn text(&self, element: &Element) -> String {
+    pub(crate) async fn text(&self, element: &Element) -> String {
         text(&self.get(&format!("/element/{}/text", element.0)).await)
     }
 
-    pub(super) async fn role(&self, element: &Element) -> String {
+    pub(crate) async fn role(&self, element: &Element) -> String {
         text(&self.get(&format!("/element/{}/computedrole", element.0)).await)
     }
 
     /// Runs a script of the test; the pages themselves have none.
-    pub(super) async fn script(&self, script: &str) -> Value {
+    pub(crate) async fn script(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
     /// A command of the browser's own protocol.
-    pub(super) async fn devtools(&self, command: &str, params: Value) {
+    pub(crate) async fn devtools(&self, command: &str, params: Value) {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": params })).await;
     }
 
     /// The whole page as PNG.
-    pub(super) async fn screenshot(&self) -> Vec<u8> {
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         STANDARD.decode(text(&self.get("/screenshot").await)).unwrap()
     }
 
     /// What was logged since the last time: `browser` is the console, `performance` what went over the network.
-    pub(super) async fn log(&self, kind: &str) -> Vec<Value> {
+    pub(crate) async fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("/se/log", json!({ "type": kind })).await;
         entries.as_array().unwrap().clone()
     }
 
     /// The addresses of all requests since the last time.
-    pub(super) async fn requests(&self) -> Vec<String> {
+    pub(crate) async fn requests(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let messages = entries.iter().map(|entry| serde_json::from_str::<Value>(entry["message"].as_str().unwrap()).unwrap());
         let sent = messages.filter(|it| it["message"]["method"] == "Network.requestWillBeSent");
