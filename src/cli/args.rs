@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::{
     apply, completions, crds, drift, explain, get, graph, history, import, man, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
-    verify_password, watch,
+    verify_password, watch, why,
 };
 use crate::{
     model::{Key, Username},
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Graph(graph::Args),
     /// Show what changed in the directory since it was last applied.
     Drift(drift::Args),
+    /// Tell everything about one thing: who declares it, what the directory holds, what happens next.
+    Why(why::Args),
     /// Show what was done, when, by whom and by which commit.
     History(history::Args),
     /// Serve the pages on which people set and change their passwords.
@@ -135,7 +137,7 @@ impl Outputs {
 }
 
 /// What a plan may do beyond its limits, and what it takes over or deletes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Permissions {
     /// Who acts: a user whom the directory holds, with the rights of the role they hold there [default: `actor` of the
     /// project file, else the operator, whose rights nobody checks].

@@ -20,7 +20,7 @@ use crate::{
     directory::{Accounts, Directory},
     drivers,
     manifest::{self, Diagnostic, Extent, Input, Limits, LoadedProject, Problem, Project, Sources},
-    model::visible,
+    model::{Key, visible},
 };
 
 /// A project, and the folder that its paths start from.
@@ -81,6 +81,15 @@ impl Read {
     /// Everything that is wrong, together with what was found later.
     pub(crate) fn diagnostics(&self, more: &[Problem]) -> Vec<Diagnostic> {
         let problems: Vec<Problem> = self.problems.iter().chain(more).cloned().collect();
+        manifest::diagnose(&problems, &self.sources)
+    }
+}
+
+impl Read {
+    /// What is wrong with one thing.
+    pub(crate) fn diagnostics_of(&self, more: &[Problem], key: &Key) -> Vec<Diagnostic> {
+        let of = |problem: &&Problem| problem.key.as_ref() == Some(key);
+        let problems: Vec<Problem> = self.problems.iter().chain(more).filter(of).cloned().collect();
         manifest::diagnose(&problems, &self.sources)
     }
 }

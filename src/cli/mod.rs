@@ -33,6 +33,7 @@ mod validate;
 mod values;
 mod verify_password;
 mod watch;
+mod why;
 
 use std::{
     ffi::OsString,
@@ -115,6 +116,7 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::Import(args) => import::run(args, console).await,
             Command::Get(args) => get::run(args, console).await,
             Command::Graph(args) => graph::run(args, console).await,
+            Command::Why(args) => why::run(args, console).await,
             Command::History(args) => history::run(args, console).await,
             Command::Drift(args) => drift::run(args, console).await,
             Command::Serve(args) => serve::run(args, console, &interrupt).await,

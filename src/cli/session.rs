@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     apply::Told,
-    desired::Entry,
+    desired::{Desired, Entry},
     directory::{Directory, DirectoryError, History, Stop},
     git,
     history::Commit,
@@ -175,6 +175,16 @@ impl Session {
     /// Who acts; none means the operator.
     pub(crate) fn actor(&self) -> Option<&str> {
         self.actor.as_ref().map(Username::as_str)
+    }
+
+    /// What is wanted.
+    pub(crate) fn desired(&self) -> &Desired {
+        &self.read.desired
+    }
+
+    /// What is wrong with one thing.
+    pub(crate) fn problems_of(&self, planned: &Planned, key: &Key) -> Vec<Diagnostic> {
+        self.read.diagnostics_of(&planned.problems, key)
     }
 
     /// Where documents stand.

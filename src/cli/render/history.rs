@@ -110,6 +110,11 @@ pub(crate) fn json(record: &Record, first: bool) -> String {
     format!("{}\n    {}", if first { "" } else { "," }, compact(&RecordForm::new(record)))
 }
 
+/// One record as a value.
+pub(crate) fn value(record: &Record) -> serde_json::Value {
+    serde_json::to_value(RecordForm::new(record)).expect("forms are JSON")
+}
+
 /// The first line of an export.
 pub(crate) fn export_head(directory: &str) -> String {
     compact(&serde_json::json!({ "type": "version", "formatVersion": FORMAT_VERSION, "directory": directory }))

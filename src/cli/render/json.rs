@@ -247,7 +247,7 @@ pub(crate) fn plan_schema() -> schemars::Schema {
     schemars::schema_for!(PlanForm)
 }
 
-fn refusal(refusal: &Refusal) -> RefusalForm {
+pub(super) fn refusal(refusal: &Refusal) -> RefusalForm {
     let Refusal { gate, message, flag } = refusal;
     RefusalForm { gate: gate.name(), message: message.clone(), flag: flag.clone() }
 }
@@ -263,7 +263,7 @@ fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
         source: declared.or(last).and_then(|place| source(&place)),
         changes: change.as_ref().map_or_else(Vec::new, changes),
         credential: change.as_ref().and_then(|change| change.credential.as_ref()).map(credential),
-        hold: held.as_ref().map(|Held { hold, message }| HoldForm { reason: hold.name(), message: message.clone() }),
+        hold: held.as_ref().map(hold),
     }
 }
 
@@ -304,7 +304,12 @@ pub(super) fn list(problems: &[Diagnostic]) -> Vec<ProblemForm> {
     problems.iter().map(problem).collect()
 }
 
-fn problem(diagnostic: &Diagnostic) -> ProblemForm {
+pub(super) fn hold(held: &Held) -> HoldForm {
+    let Held { hold, message } = held;
+    HoldForm { reason: hold.name(), message: message.clone() }
+}
+
+pub(super) fn problem(diagnostic: &Diagnostic) -> ProblemForm {
     let Diagnostic { code, severity, message, file, line, column, hint, snippet: _, related: _ } = diagnostic;
     let severity = match severity {
         Severity::Error => "error",

@@ -21,6 +21,7 @@ pub(crate) mod report;
 mod rows;
 mod sarif;
 pub(crate) mod style;
+pub(crate) mod why;
 
 use super::args::Format;
 use crate::{

@@ -62,7 +62,8 @@ impl Item {
         status
     }
 
-    fn value(&self, deletion: Deletion) -> Value {
+    /// As a JSON document with its status.
+    pub(crate) fn value(&self, deletion: Deletion) -> Value {
         let mut value = manifest::document_json(&self.state.key, &Declared::of(&self.state, None), deletion);
         value["status"] = self.status();
         value
