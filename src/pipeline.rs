@@ -16,7 +16,7 @@ use crate::{
     manifest::{Extent, Problem, Project, Sources},
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
     observed::{Applied, Live, Observed, Scope, Settings, Stranger},
-    plan::{self, Acting, Allow, Authority, Input, Plan, Policy, Purge, Refusal},
+    plan::{self, Acting, Allow, Approved, Authority, Hold, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
 
@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub orders: BTreeMap<Key, plan::Order>,
     /// What the flags allow.
     pub allow: Allow,
+    /// `--expect PLAN.json`: the plan that was approved. Nothing else is done, whatever the directory holds by then.
+    pub approved: Option<&'a Approved>,
     /// The time that `expires` and retention are judged by.
     pub now: Timestamp,
 }
@@ -93,7 +95,7 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, now } = request;
+    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, approved, now } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -124,6 +126,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         capabilities: directory.capabilities(),
         scope,
         policy: &policy,
+        approved: *approved,
     };
     let mut plan = plan::plan(&input);
     for decision in &mut plan.decisions {
@@ -134,9 +137,10 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     let authority = Authority::of(*actor, observed, &roles.last, *now);
     plan.withhold(&authority);
     plan.loosens = observed.applied.loosened_by(project);
-    let mut refused = plan.check(&project.budget, allow);
+    let mut refused: Vec<Refusal> = approved.and_then(|approved| plan.strays(approved)).into_iter().collect();
+    refused.extend(plan.check(&project.budget, allow));
     refused.extend(plan.overreach(&authority));
-    refused.extend(plan.loosened());
+    refused.extend(plan.loosened().or_else(|| plan.loosened_unapproved((*approved)?)));
     let (acting, applied) = (authority.acting, observed.applied.clone());
     Planned { plan, acting, problems: roles.problems, refused, applied, read: Duration::ZERO, planned: Duration::ZERO }
 }
@@ -214,9 +218,11 @@ pub async fn apply(
         stop: stop.clone(),
     };
     let report = apply::apply(directory, &fresh.plan, issuer, &run, Some(write), told).await;
-    // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
+    // A run that could not read everything, did not get through, or was to leave something for others, vouches for no root: the
+    // gate stays where it was.
     let done = report.done();
-    let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;
+    let left = fresh.plan.held().any(|(_, held)| held.hold == Hold::NotApproved);
+    let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0 && !left;
     let root = new_root.filter(|_| through).map(String::as_str);
     // An order is no way to take settings over: nobody is asked about them there.
     let settled = !request.orders.is_empty() || shown.applied.settings.as_ref() == Some(&settings);

@@ -17,8 +17,8 @@ use super::{
     input::{self, Home, Read},
     issuer::{issuer, way_out},
     render::{
-        View,
-        style::{HINT, WARNING, paint},
+        View, note,
+        style::{WARNING, paint},
     },
 };
 use crate::{
@@ -29,12 +29,14 @@ use crate::{
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
-    plan::{self, Allow, Change, Plan, Purge, Reason},
+    plan::{self, Allow, Approved, Change, Plan, Purge, Reason},
     report::Report,
 };
 
 /// Everything that a plan needs, read once.
 pub(crate) struct Session {
+    /// The plan that was approved.
+    approved: Option<Approved>,
     read: Read,
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
@@ -83,6 +85,7 @@ impl Session {
         })?;
         let actor = permissions.actor.as_ref().or(read.home.project.actor.as_ref()).cloned();
         Ok(Self {
+            approved: None,
             read,
             directory,
             ahead: Some(ahead),
@@ -103,6 +106,7 @@ impl Session {
         let read = Read::nothing(home);
         let (adopt, purge, orders) = (BTreeSet::new(), Purge::default(), BTreeMap::new());
         Ok(Self {
+            approved: None,
             read,
             directory,
             ahead: None,
@@ -124,6 +128,16 @@ impl Session {
     /// What is to be done beside the declaration.
     pub(crate) fn order(&mut self, orders: BTreeMap<Key, plan::Order>) {
         self.orders = orders;
+    }
+
+    /// Of all that is wanted, only what this plan has is done.
+    pub(crate) fn approve(&mut self, approved: Option<Approved>) {
+        self.approved = approved;
+    }
+
+    /// Whether a plan was approved, and not only one digest.
+    pub(crate) fn approves(&self) -> bool {
+        self.approved.is_some()
     }
 
     /// Who acts; none means the operator.
@@ -151,7 +165,9 @@ impl Session {
     /// What whoever watches should know beside the plan. A pull request is planned where the password of the mail server is
     /// not at hand: `carried_out` says whether it will be needed.
     pub(crate) fn notes(&self, planned: &Planned, carried_out: bool) -> String {
-        format!("{}{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out), unreachable_secrets(&planned.plan))
+        let plan = &planned.plan;
+        let about = [self.unmatched(planned), self.unwanted(plan), self.about_mail(plan, carried_out), unreachable_secrets(plan)];
+        about.concat()
     }
 
     /// Where mails go, for people.
@@ -201,7 +217,16 @@ impl Session {
         let purge = self.purge.keys.iter().filter(|key| none(key, purges));
         let adopt = adopt.map(|key| format!("`--adopt {key}` matches nothing: this plan takes no such object over"));
         let purge = purge.map(|key| format!("`--purge {key}` matches nothing: there is no such retired account to delete"));
-        adopt.chain(purge).map(|text| format!("{} {text}\n", paint(HINT, "note:"))).collect()
+        adopt.chain(purge).map(|text| note(&text)).collect()
+    }
+
+    /// What was approved, and is done already or was taken back in Git.
+    fn unwanted(&self, plan: &Plan) -> String {
+        match self.approved.as_ref().map_or(0, |approved| approved.unwanted(plan)) {
+            0 => String::new(),
+            1 => note("1 change of the approved plan is not wanted any more"),
+            some => note(&format!("{some} changes of the approved plan are not wanted any more")),
+        }
     }
 
     fn request(&self) -> Request<'_> {
@@ -215,6 +240,7 @@ impl Session {
             purge: self.purge.clone(),
             orders: self.orders.clone(),
             allow: self.allow.clone(),
+            approved: self.approved.as_ref(),
             now: self.now,
         }
     }

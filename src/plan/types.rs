@@ -144,6 +144,8 @@ pub enum Hold {
     Incomplete,
     /// Whoever acts may not.
     Denied,
+    /// The plan that somebody approved does not have it, or it needs what that does not have.
+    NotApproved,
 }
 
 impl Hold {
@@ -159,6 +161,7 @@ impl Hold {
             Self::Blocked(_) => "Blocked",
             Self::Incomplete => "Incomplete",
             Self::Denied => "Denied",
+            Self::NotApproved => "NotApproved",
         }
     }
 }

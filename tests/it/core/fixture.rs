@@ -12,7 +12,7 @@ use tenantry::{
     model::{Key, Kind, Name, RemoteId, State, Username},
     observed::{Live, Scope, Stranger},
     pipeline::{self, ApplyError, Order, Planned, Request},
-    plan::{self, Allow, Change, Decision, Plan, Purge},
+    plan::{self, Allow, Approved, Change, Decision, Plan, Purge},
     report::{Report, ResultKind},
 };
 
@@ -37,6 +37,7 @@ pub(crate) struct World {
     pub(crate) orders: BTreeMap<Key, plan::Order>,
     pub(crate) adopt: Vec<Key>,
     pub(crate) allow: Allow,
+    pub(crate) approved: Option<Approved>,
     pub(crate) scope: Scope,
     pub(crate) stop: Stop,
     pub(crate) letters: Letterbox,
@@ -64,6 +65,7 @@ impl World {
             orders: BTreeMap::new(),
             adopt: Vec::new(),
             allow: Allow::default(),
+            approved: None,
             scope: Scope::All,
             stop: Stop::default(),
             letters: Letterbox::new(),
@@ -90,6 +92,7 @@ impl World {
             purge: self.purge.clone(),
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
+            approved: self.approved.as_ref(),
             now: self.directory.now(),
         })
     }
