@@ -26,7 +26,7 @@ use crate::{
   tenantry apply tenants/                               shows the plan and asks
   tenantry apply tenants/ --yes                         in a pipeline
   tenantry apply tenants/ --expect sha256:3f9c…         only the plan that somebody approved
-  tenantry apply tenants/ --expect plan.json --wait 10m what that plan holds and is still wanted; the rest is held
+  tenantry apply tenants/ --expect plan.json --wait 10m what that plan has, and no more
   tenantry apply tenants/ --yes --allow-removals 12     this plan may hold up to 12 losses")]
 pub(crate) struct Args {
     #[command(flatten)]
