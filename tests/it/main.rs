@@ -13,6 +13,7 @@ mod load;
 mod mail;
 mod memory;
 mod people;
+mod pipelines;
 mod post;
 mod project;
 mod properties;
