@@ -198,7 +198,7 @@ impl Plan {
         if *directory != self.directory {
             return told("directory", directory, &self.directory);
         }
-        if *owner != self.owner.as_str() { told("owner", owner, self.owner.as_str()) } else { None }
+        if *owner == self.owner.as_str() { None } else { told("owner", owner, self.owner.as_str()) }
     }
 
     /// The gate `settings` once more: nobody approved that the project is loosened like this, and a run that has nothing else

@@ -94,6 +94,6 @@ fn serve(mut stream: TcpStream, answers: &Answers, heard: &Mutex<Vec<Asked>>) {
     reader.read_exact(&mut body).unwrap();
     let (status, answer) = answers.get(&format!("{method} {path}")).cloned().unwrap_or((404, b"{}".to_vec()));
     heard.lock().unwrap().push(Asked { method, path, headers, body: String::from_utf8(body).unwrap() });
-    let head = format!("HTTP/1.1 {status} It\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer)).unwrap();
+    let top = format!("HTTP/1.1 {status} It\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    stream.write_all(top.as_bytes()).and_then(|()| stream.write_all(&answer)).unwrap();
 }

@@ -29,11 +29,11 @@ fn only_approved(approved: &Approved, before: &Observed, after: &Observed) {
     let (was, is) = (seen(before), seen(after));
     for (id, (state, above)) in &is {
         let Some((found, found_above)) = was.get(id) else {
-            if !before.strangers.iter().any(|it| it.id == *id) {
+            if before.strangers.iter().any(|it| it.id == *id) {
+                assert!(by_id.contains_key(id), "{} was taken over", state.key);
+            } else {
                 let change = approved.changes.get(&state.key);
                 assert!(change.is_some_and(|it| it.kind == ChangeKind::Create), "{} was created", state.key);
-            } else {
-                assert!(by_id.contains_key(id), "{} was taken over", state.key);
             }
             continue;
         };
