@@ -343,6 +343,29 @@ fn nobody_is_taken_over_below_somebody_elses() {
 }
 
 #[test]
+fn a_company_below_one_that_stays_shut_off_says_for_itself_that_it_is_open() {
+    let wanted = "company c; company d parent=c; user u company=d";
+    let mut world = approving("company c off", wanted);
+    forget(&mut world, "company/default/c");
+    let expected = ["held company/default/c NotApproved", "create company/default/d Declared", "held user/default/u NotApproved"];
+    assert_eq!(world.turn(wanted), expected);
+}
+
+#[test]
+fn what_is_held_for_a_reason_of_its_own_keeps_it() {
+    let wanted = "company c; user u company=c username=x off; user v company=c";
+    let mut world = World::holding(HOME);
+    world.stranger("s1", "x", None);
+    world.approved = Some(Approved::of(&world.plan(wanted).plan));
+    assert_eq!(world.says(wanted), ["disable user/default/u Declared", "held user/default/u Taken"]);
+    forget(&mut world, "user/default/u");
+    assert_eq!(world.turn(wanted), ["held user/default/u NotApproved"]);
+    let told = message(&world.plan(wanted).plan, "user/default/u");
+    assert!(told.starts_with("the approved plan does not shut it off") && told.contains("; besides, the username `x`"), "{told}");
+    assert!(world.enabled("user/default/u"));
+}
+
+#[test]
 fn those_below_are_judged_by_themselves() {
     let wanted = "company c off; user u company=c; user v company=c";
     let mut world = approving(HOME, wanted);
