@@ -111,6 +111,7 @@ impl Stage {
             capabilities: directory.capabilities(),
             scope: &Scope::All,
             policy: &policy,
+            approved: None,
         })
     }
 

@@ -59,6 +59,15 @@ impl CredentialMark {
         }
     }
 
+    /// What it says, in a word: `owed`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Owed(_) | Self::Ordered(..) => "owed",
+            Self::Given(_) => "given",
+        }
+    }
+
     /// Whether it asks for a credential that has not been delivered.
     pub fn is_owed(&self) -> bool {
         match self {

@@ -19,7 +19,7 @@ use crate::{
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, Username},
     observed::{Applied, Live, Observed, Scope, Settings, Stranger},
     organisation::Outlook,
-    plan::{self, Acting, Allow, Authority, Input, Plan, Policy, Purge, Refusal},
+    plan::{self, Acting, Allow, Approved, Authority, Hold, Input, Plan, Policy, Purge, Refusal},
     report::Report,
 };
 
@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub allow: Allow,
     /// Nobody is there to say yes: what was shut off outside stays shut off.
     pub unattended: bool,
+    /// `--expect PLAN.json`: the plan that was approved. Nothing else is done, whatever the directory holds by then.
+    pub approved: Option<&'a Approved>,
     /// The time that `expires` and retention are judged by.
     pub now: Timestamp,
     /// Whether the organisation after the plan is wanted as well, which takes its time for everybody in it.
@@ -102,7 +104,8 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, unattended, now, outlook } = request;
+    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, approved, unattended, now, outlook } =
+        request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -133,6 +136,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         capabilities: directory.capabilities(),
         scope,
         policy: &policy,
+        approved: *approved,
     };
     let mut plan = plan::plan(&input);
     for decision in &mut plan.decisions {
@@ -146,9 +150,10 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         plan.leave_shut();
     }
     plan.loosens = observed.applied.loosened_by(project);
-    let mut refused = plan.check(&project.budget, allow);
+    let mut refused: Vec<Refusal> = approved.and_then(|approved| plan.strays(approved)).into_iter().collect();
+    refused.extend(plan.check(&project.budget, allow));
     refused.extend(plan.overreach(&authority));
-    refused.extend(plan.loosened());
+    refused.extend(plan.loosened().or_else(|| plan.loosened_unapproved((*approved)?)));
     let (acting, applied) = (authority.acting, observed.applied.clone());
     let outlook = outlook.then(|| Outlook::new(desired, observed, &plan));
     Planned { plan, acting, problems: roles.problems, refused, applied, outlook, read: Duration::ZERO, planned: Duration::ZERO }
@@ -228,9 +233,11 @@ pub async fn apply(
         record_found(directory, &seen.observed, order.looked, at, &run).await?;
     }
     let report = apply::apply(directory, &fresh.plan, issuer, &run, Some(write), told).await;
-    // A run that could not read everything, or did not get through, vouches for no root: the gate stays where it was.
+    // A run that could not read everything, did not get through, or was to leave something for others, vouches for no root: the
+    // gate stays where it was.
     let done = report.done();
-    let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0;
+    let left = fresh.plan.held().any(|(_, held)| held.hold == Hold::NotApproved);
+    let through = fresh.plan.tally.unreadable == 0 && done.failed == 0 && done.skipped == 0 && !left;
     let root = new_root.filter(|_| through).map(String::as_str);
     // An order is no way to take settings over: nobody is asked about them there.
     let settled = !request.orders.is_empty() || shown.applied.settings.as_ref() == Some(&settings);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    approved,
     args::{Declaration, Format, Outputs, Permissions},
     console::Console,
     exit::Exit,
@@ -11,7 +12,7 @@ use super::{
     publish::Publisher,
     render,
     session::{Problems, Session},
-    values,
+    values::{self, Expect},
 };
 use crate::{
     pipeline::{ApplyError, Planned},
@@ -25,6 +26,7 @@ use crate::{
   tenantry apply tenants/                               shows the plan and asks
   tenantry apply tenants/ --yes                         in a pipeline
   tenantry apply tenants/ --expect sha256:3f9c…         only the plan that somebody approved
+  tenantry apply tenants/ --expect plan.json --wait 10m what that plan has, and no more
   tenantry apply tenants/ --yes --allow-removals 12     this plan may hold up to 12 losses")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -32,9 +34,10 @@ pub(crate) struct Args {
     /// Do not ask.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Apply only if the plan has this digest; implies `--yes` and lifts no gate.
-    #[arg(long, value_name = "DIGEST", value_parser = values::digest)]
-    pub(crate) expect: Option<String>,
+    /// Apply what was approved: only if the plan has this digest, or of the plan only what the one in this file (the JSON of
+    /// `tenantry plan`) has too, the rest being held. Implies `--yes` and lifts no gate.
+    #[arg(long, value_name = "DIGEST|PLAN.json", value_parser = values::expect)]
+    pub(crate) expect: Option<Expect>,
     /// Wait this long for another run to end, instead of ending with 7 at once: `90s`, `10m`.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "0s", hide_default_value = true)]
     pub(crate) wait: Duration,
@@ -44,6 +47,9 @@ pub(crate) struct Args {
     pub(crate) outputs: Outputs,
 }
 
+/// How often an approved plan is judged again because others came first: each time one of them was done.
+const TRIES: usize = 20;
+
 /// Plans, asks, applies, reports.
 pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let ask = !args.yes && args.expect.is_none();
@@ -51,10 +57,16 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
         return Err(Failure::invalid("nobody can be asked here, so nothing was written")
             .hint("say `--yes`, or `--expect DIGEST` with the digest of the plan that was approved"));
     }
+    let (digest, approved) = match &args.expect {
+        None => (None, None),
+        Some(Expect::Digest(digest)) => (Some(digest.as_str()), None),
+        Some(Expect::Plan(path)) => (None, Some(approved::read(path)?)),
+    };
     let mut session = Session::open(&args.declaration, &args.permissions, console)?;
     session.foresee(&args.outputs);
+    session.approve(approved);
     let mut planned = session.plan().await?;
-    planned.refused.extend(stale(args.expect.as_deref(), &planned));
+    planned.refused.extend(stale(digest, &planned));
     let (wait, outputs) = (args.wait, &args.outputs);
     carry_out(Carrying { session: &session, planned, wait, ask, outputs, console, interrupt }).await
 }
@@ -73,7 +85,7 @@ pub(crate) struct Carrying<'a> {
 
 /// Shows a plan, asks, carries it out, reports.
 pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
-    let Carrying { session, planned, wait, ask, outputs, console, interrupt } = it;
+    let Carrying { session, mut planned, wait, ask, outputs, console, interrupt } = it;
     let publisher = Publisher::open(&outputs.outputs, console)?;
     let problems = session.diagnostics(&planned);
     let run = Run { publisher, console, session, problems: &problems };
@@ -87,10 +99,23 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
     if ask && anything && !confirmed(console) {
         return Err(Failure { exit: Exit::Interrupted, ..Failure::invalid("not confirmed, so nothing was written") });
     }
-    let progress = console.progress(planned.plan.changes().count() as u64);
     interrupt.writing();
-    let carried = session.apply(&planned, wait, interrupt.stop(), &|step| progress.told(step)).await;
-    progress.clear();
+    let mut tries = TRIES;
+    let carried = loop {
+        let progress = console.progress(planned.plan.changes().count() as u64);
+        let carried = session.apply(&planned, wait, interrupt.stop(), &|step| progress.told(step)).await;
+        progress.clear();
+        tries -= 1;
+        match carried {
+            // Somebody else's merge came first. Within what was approved it does not matter what a run saw before that.
+            Err(ApplyError::Stale(fresh)) if session.approves() && fresh.refused.is_empty() && tries > 0 => {
+                console.note(&render::note("the directory changed meanwhile; this is what remains of the approved plan"));
+                run.show(&fresh)?;
+                planned = *fresh;
+            }
+            carried => break carried,
+        }
+    };
     match carried {
         Ok(report) => run.report(&planned, &report),
         Err(ApplyError::Directory(error)) => Err(error.into()),

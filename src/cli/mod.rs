@@ -3,6 +3,7 @@
 //! Architecture Invariant: only this module prints, and only `console` of it.
 
 mod apply;
+mod approved;
 mod args;
 mod completions;
 mod console;

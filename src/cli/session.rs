@@ -18,8 +18,8 @@ use super::{
     input::{self, Home, Read},
     issuer::{issuer, way_out},
     render::{
-        View,
-        style::{HINT, WARNING, paint},
+        View, note,
+        style::{WARNING, paint},
     },
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
     pipeline::{self, ApplyError, Order, Planned, Request, Seen},
-    plan::{self, Allow, Change, Plan, Purge, Reason},
+    plan::{self, Allow, Approved, Change, Plan, Purge, Reason},
     report::Report,
 };
 
@@ -48,6 +48,8 @@ fn look_ahead(directory: &Arc<dyn Directory>, project: &Project) -> Ahead {
 
 /// Everything that a plan needs, read once.
 pub(crate) struct Session {
+    /// The plan that was approved.
+    approved: Option<Approved>,
     read: Read,
     directory: Arc<dyn Directory>,
     /// The directory is read while the documents are: a plan takes as long as the slower of the two.
@@ -104,6 +106,7 @@ impl Session {
     fn new(read: Read, directory: Arc<dyn Directory>, ahead: Option<Ahead>) -> Self {
         let actor = read.home.project.actor.clone();
         Self {
+            approved: None,
             read,
             directory,
             ahead,
@@ -172,6 +175,16 @@ impl Session {
         self.outlook = outputs.want(Format::Html);
     }
 
+    /// Of all that is wanted, only what this plan has is done.
+    pub(crate) fn approve(&mut self, approved: Option<Approved>) {
+        self.approved = approved;
+    }
+
+    /// Whether a plan was approved, and not only one digest.
+    pub(crate) fn approves(&self) -> bool {
+        self.approved.is_some()
+    }
+
     /// Who acts; none means the operator.
     pub(crate) fn actor(&self) -> Option<&str> {
         self.actor.as_ref().map(Username::as_str)
@@ -207,7 +220,9 @@ impl Session {
     /// What whoever watches should know beside the plan. A pull request is planned where the password of the mail server is
     /// not at hand: `carried_out` says whether it will be needed.
     pub(crate) fn notes(&self, planned: &Planned, carried_out: bool) -> String {
-        format!("{}{}{}", self.unmatched(planned), self.about_mail(&planned.plan, carried_out), unreachable_secrets(&planned.plan))
+        let plan = &planned.plan;
+        let about = [self.unmatched(planned), self.unwanted(plan), self.about_mail(plan, carried_out), unreachable_secrets(plan)];
+        about.concat()
     }
 
     /// Where mails go, for people.
@@ -257,7 +272,16 @@ impl Session {
         let purge = self.purge.keys.iter().filter(|key| none(key, purges));
         let adopt = adopt.map(|key| format!("`--adopt {key}` matches nothing: this plan takes no such object over"));
         let purge = purge.map(|key| format!("`--purge {key}` matches nothing: there is no such retired account to delete"));
-        adopt.chain(purge).map(|text| format!("{} {text}\n", paint(HINT, "note:"))).collect()
+        adopt.chain(purge).map(|text| note(&text)).collect()
+    }
+
+    /// What was approved, and is done already or was taken back in Git.
+    fn unwanted(&self, plan: &Plan) -> String {
+        match self.approved.as_ref().map_or(0, |approved| approved.unwanted(plan)) {
+            0 => String::new(),
+            1 => note("1 change of the approved plan is not wanted any more"),
+            some => note(&format!("{some} changes of the approved plan are not wanted any more")),
+        }
     }
 
     fn request(&self) -> Request<'_> {
@@ -272,6 +296,7 @@ impl Session {
             orders: self.orders.clone(),
             allow: self.allow.clone(),
             unattended: self.unattended,
+            approved: self.approved.as_ref(),
             now: self.now,
             outlook: self.outlook,
         }

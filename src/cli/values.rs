@@ -78,8 +78,24 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     at.checked_sub(jiff::SignedDuration::from_micros(1)).map_err(|error| error.to_string())
 }
 
-/// Reads the digest of a plan as it is printed.
-pub(crate) fn digest(text: &str) -> Result<String, String> {
+/// `--expect`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Exactly the plan with this digest.
+    Digest(String),
+    /// What the plan in this file has, as far as it is still wanted.
+    Plan(PathBuf),
+}
+
+/// Reads the digest of a plan as it is printed, or the name of a file that holds one.
+pub(crate) fn expect(text: &str) -> Result<Expect, String> {
+    if text.starts_with("sha256:") {
+        return digest(text).map(Expect::Digest);
+    }
+    if text.is_empty() { Err("name a file, or a digest".into()) } else { Ok(Expect::Plan(text.into())) }
+}
+
+fn digest(text: &str) -> Result<String, String> {
     let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
     if text.strip_prefix("sha256:").is_some_and(hexadecimal) {
         return Ok(text.to_owned());
@@ -112,10 +128,13 @@ mod tests {
         for bad in ["", "10", "-5m", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
-        assert!(digest(&format!("sha256:{}", "0f".repeat(32))).is_ok());
-        for bad in ["sha256:", "plan.json", &format!("sha256:{}", "0F".repeat(32)), &"0".repeat(64)] {
-            assert!(digest(bad).is_err(), "{bad}");
+        for bad in ["sha256:", "sha256:plan.json", &format!("sha256:{}", "0F".repeat(32))] {
+            assert!(expect(bad).is_err(), "{bad}");
         }
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        assert_eq!(expect(&digest), Ok(Expect::Digest(digest)));
+        assert_eq!(expect("plan.json"), Ok(Expect::Plan("plan.json".into())));
+        assert!(expect("").is_err());
     }
 
     #[test]

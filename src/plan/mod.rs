@@ -10,6 +10,7 @@
 //!
 //! Knows values alone: no directory, no document's text, no clock; `now` comes in with the [`Policy`].
 
+mod approve;
 mod authority;
 mod board;
 mod claims;
@@ -38,6 +39,7 @@ use crate::{
     observed::{Capabilities, Observed, Scope},
 };
 
+pub use approve::{Approved, ApprovedChange, Asked, ChangeKind};
 pub use authority::{Acting, Actor, Authority, Barred, Forbidden, Why};
 pub use gates::{Allow, Gate, Refusal};
 pub use order::{Stage, Step};
@@ -98,6 +100,8 @@ pub struct Input<'a> {
     pub scope: &'a Scope,
     /// What else decides.
     pub policy: &'a Policy,
+    /// `--expect PLAN.json`: what goes on, the rest being held.
+    pub approved: Option<&'a Approved>,
 }
 
 /// Decides every key in scope, exactly once.
@@ -113,5 +117,6 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
     board.narrow();
     board.leave();
+    board.approve();
     board.into_plan()
 }

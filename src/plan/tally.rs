@@ -129,7 +129,7 @@ impl Board<'_> {
         }
     }
 
-    fn change(&self, draft: &Draft<'_>, loss: u64) -> Option<Change> {
+    pub(super) fn change(&self, draft: &Draft<'_>, loss: u64) -> Option<Change> {
         let credential = if draft.held.is_none() { self.credential(draft) } else { None };
         // What the directory holds, with re-keyed parents under their new names: only what really differs is a difference.
         let before = draft.found.state().map(|found| {
@@ -181,7 +181,7 @@ impl Board<'_> {
     /// | ours otherwise, or not declared | nothing |
     /// | taken over | given |
     /// | new | owed as declared |
-    fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
+    pub(super) fn credential(&self, draft: &Draft<'_>) -> Option<CredentialAction> {
         let declared = draft.entry.and_then(|entry| entry.credential.as_deref());
         let declared = declared.filter(|credential| credential.method != Method::None);
         let asked = |credential: &Credential| credential.reset.clone().unwrap_or_default();

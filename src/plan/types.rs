@@ -146,6 +146,8 @@ pub enum Hold {
     Denied,
     /// It was shut off outside, and nobody is there who could say that it is to be let in again.
     DisabledOutside,
+    /// The plan that somebody approved does not have it, or it needs what that does not have.
+    NotApproved,
 }
 
 impl Hold {
@@ -162,6 +164,7 @@ impl Hold {
             Self::Incomplete => "Incomplete",
             Self::Denied => "Denied",
             Self::DisabledOutside => "DisabledOutside",
+            Self::NotApproved => "NotApproved",
         }
     }
 }

@@ -66,6 +66,7 @@ macro_rules! goldens {
 goldens! {
     actor,
     adopt_and_taken,
+    approved,
     budget,
     empty_input,
     expect,

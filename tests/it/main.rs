@@ -17,6 +17,7 @@ mod mail;
 mod memory;
 mod page;
 mod people;
+mod pipelines;
 mod place;
 mod post;
 mod project;

@@ -13,7 +13,7 @@ use std::{
 use crate::place::{Place, company, user};
 
 /// However slow the machine is: what is waited for has happened by then, or never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A watch that runs, and all it has printed.
 struct Watch {

@@ -8,7 +8,6 @@ use crate::{
     cli::{failure::Failure, render::View, summary::Summary},
     manifest::{Diagnostic, Severity, Sources},
     model::{Credential, Field, FieldChange, FieldValue},
-    observed::CredentialMark,
     pipeline::Planned,
     plan::{Change, CredentialAction, Decision, Held, Refusal},
     report::{Done, Outcome, Report, ResultKind, Skipped},
@@ -28,6 +27,8 @@ pub(super) struct PlanForm {
     pub(super) digest: String,
     /// The directory's name.
     pub(super) directory: String,
+    /// Whose declaration.
+    pub(super) owner: String,
     /// Who acts; null means the operator of the tool.
     pub(super) actor: Option<String>,
     /// How many objects meet which fate.
@@ -84,6 +85,9 @@ pub(super) struct ErrorBody {
 pub(super) struct ObjectForm {
     /// KIND/NAMESPACE/NAME.
     pub(super) key: String,
+    /// The directory's identifier of what changes; null where nothing does, and for what is created.
+    #[serde(rename = "directoryId")]
+    pub(super) directory_id: Option<String>,
     /// The weightiest of what happens.
     #[schemars(extend("enum" = ["delete", "disable", "release", "held", "move", "rename", "create", "enable", "adopt", "credential", "edit"]))]
     pub(super) verb: &'static str,
@@ -205,6 +209,7 @@ impl PlanForm {
             format_version: FORMAT_VERSION,
             digest: plan.digest(),
             directory: plan.directory.clone(),
+            owner: plan.owner.to_string(),
             actor: actor.map(str::to_owned),
             summary: Summary::of(plan),
             objects: plan.decisions.iter().map(|decision| object(decision, sources)).collect(),
@@ -258,6 +263,7 @@ fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
     let last = change.as_ref().and_then(|change| change.source.clone());
     ObjectForm {
         key: key.to_string(),
+        directory_id: change.as_ref().and_then(|change| change.remote.as_ref()).map(|id| id.0.to_string()),
         verb: decision.verb().as_str(),
         reason: change.as_ref().map(|change| change.reason.name()),
         source: declared.or(last).and_then(|place| source(&place)),
@@ -278,13 +284,8 @@ fn changes(change: &Change) -> Vec<ChangeForm> {
 
 fn credential(action: &CredentialAction) -> CredentialForm {
     let CredentialAction { credential: Credential { method, source, reset }, mark } = action;
-    let mark = match mark {
-        CredentialMark::None => "none",
-        CredentialMark::Owed(_) | CredentialMark::Ordered(..) => "owed",
-        CredentialMark::Given(_) => "given",
-    };
     let from = source.as_ref().map(ToString::to_string);
-    CredentialForm { method: method.as_str(), from, reset: reset.as_ref().map(ToString::to_string), mark }
+    CredentialForm { method: method.as_str(), from, reset: reset.as_ref().map(ToString::to_string), mark: mark.word() }
 }
 
 pub(super) fn form(change: FieldChange) -> ChangeForm {

@@ -33,6 +33,8 @@ struct Version {
 #[derive(Serialize)]
 struct ChangeLine {
     key: String,
+    #[serde(rename = "directoryId")]
+    directory_id: Option<String>,
     verb: &'static str,
     reason: Option<&'static str>,
     source: Option<SourceForm>,
@@ -54,6 +56,7 @@ struct HoldLine {
 struct SummaryLine {
     digest: String,
     directory: String,
+    owner: String,
     actor: Option<String>,
     summary: Summary,
     loosens: Vec<String>,
@@ -71,13 +74,21 @@ struct CheckLine {
 
 /// A plan, or an apply where it was one.
 pub(super) fn plan_or_apply(view: &View<'_>) -> String {
-    let PlanForm { format_version: _, digest, directory, actor, summary, objects, problems, loosens, refused } =
+    let PlanForm { format_version: _, digest, directory, owner, actor, summary, objects, problems, loosens, refused } =
         PlanForm::new(view);
     let mut out = begin();
     for (object, decision) in objects.into_iter().zip(&view.planned.plan.decisions) {
-        let ObjectForm { key, verb: _, reason, source, changes, credential, hold } = object;
+        let ObjectForm { key, directory_id, verb: _, reason, source, changes, credential, hold } = object;
         if let Some(verb) = decision.change.as_ref().map(Change::verb) {
-            let change = ChangeLine { key: key.clone(), verb: verb.as_str(), reason, source: source.clone(), changes, credential };
+            let change = ChangeLine {
+                key: key.clone(),
+                directory_id,
+                verb: verb.as_str(),
+                reason,
+                source: source.clone(),
+                changes,
+                credential,
+            };
             line(&mut out, "change", &change);
         }
         if let Some(hold) = hold {
@@ -89,7 +100,7 @@ pub(super) fn plan_or_apply(view: &View<'_>) -> String {
         line(&mut out, "result", result);
     }
     let done = view.report.map(json::done);
-    line(&mut out, "summary", &SummaryLine { digest, directory, actor, summary, loosens, refused, done });
+    line(&mut out, "summary", &SummaryLine { digest, directory, owner, actor, summary, loosens, refused, done });
     out
 }
 

@@ -13,7 +13,7 @@ use super::{
     style::{count, counted},
 };
 use crate::{
-    manifest::{Diagnostic, Extent, Project, Severity},
+    manifest::{Diagnostic, Extent, Severity},
     model::visible,
     pipeline::Planned,
     plan::{Acting, Plan, Refusal},
@@ -64,9 +64,6 @@ pub(super) fn check(documents: u64, problems: &[Diagnostic]) -> String {
 
 /// By what a pipeline finds its one comment again. A name has letters, digits and `-`, and never ends with one.
 fn marker(plan: &Plan) -> String {
-    if plan.owner == Project::default().owner {
-        return "<!-- tenantry-plan -->\n".into();
-    }
     format!("<!-- tenantry-plan {} -->\n", plan.owner)
 }
 

@@ -45,6 +45,11 @@ pub(crate) struct View<'a> {
     pub(crate) sources: &'a Sources,
 }
 
+/// A line of its own for whoever watches.
+pub(crate) fn note(text: &str) -> String {
+    format!("{} {text}\n", style::paint(style::HINT, "note:"))
+}
+
 /// A plan in one form. Text for people says the plan alone: what became of it is told when it has.
 pub(crate) fn form(format: Format, view: &View<'_>) -> String {
     match format {

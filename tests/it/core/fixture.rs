@@ -13,7 +13,7 @@ use tenantry::{
     observed::{Live, Scope, Stranger},
     organisation::Organisation,
     pipeline::{self, ApplyError, Order, Planned, Request},
-    plan::{self, Allow, Change, Decision, Plan, Purge},
+    plan::{self, Allow, Approved, Change, Decision, Plan, Purge},
     report::{Report, ResultKind},
 };
 
@@ -39,6 +39,7 @@ pub(crate) struct World {
     pub(crate) unattended: bool,
     pub(crate) adopt: Vec<Key>,
     pub(crate) allow: Allow,
+    pub(crate) approved: Option<Approved>,
     pub(crate) scope: Scope,
     pub(crate) stop: Stop,
     pub(crate) letters: Letterbox,
@@ -67,6 +68,7 @@ impl World {
             unattended: false,
             adopt: Vec::new(),
             allow: Allow::default(),
+            approved: None,
             scope: Scope::All,
             stop: Stop::default(),
             letters: Letterbox::new(),
@@ -94,6 +96,7 @@ impl World {
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             unattended: self.unattended,
+            approved: self.approved.as_ref(),
             now: self.directory.now(),
             outlook: true,
         })

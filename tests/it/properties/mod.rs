@@ -1,5 +1,6 @@
 //! The invariants of the core on generated organisations: what goes in against what comes out, never a value in between.
 
+mod approve;
 mod authority;
 mod organisation;
 mod world;

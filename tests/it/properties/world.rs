@@ -18,7 +18,7 @@ use tenantry::{
     manifest::Project,
     model::{Body, Key, Kind, Name, Namespace, Place, RemoteId, State, TokenHash},
     observed::{CredentialMark, Observed, Scope, Stranger},
-    plan::{self, Input, Plan, Policy, Purge, Reason},
+    plan::{self, Approved, Input, Plan, Policy, Purge, Reason},
     report::{Report, ResultKind},
 };
 
@@ -76,6 +76,11 @@ impl World {
     }
 
     pub(super) fn decide(&self, desired: &Desired, project: &Project, scope: &Scope) -> Plan {
+        self.decide_approved(desired, project, scope, None)
+    }
+
+    /// Decides what of it somebody approved.
+    pub(super) fn decide_approved(&self, desired: &Desired, project: &Project, scope: &Scope, approved: Option<&Approved>) -> Plan {
         let observed = &self.directory.snapshot();
         let region = |_: &Key| None;
         let known = Known { roles: observed.roles(), others: observed.roles_of_others(&project.owner), region: &region };
@@ -90,10 +95,10 @@ impl World {
             orders: BTreeMap::new(),
         };
         let capabilities = self.directory.capabilities();
-        plan::plan(&Input { directory: "memory", desired, roles, observed, capabilities, scope, policy })
+        plan::plan(&Input { directory: "memory", desired, roles, observed, capabilities, scope, policy, approved })
     }
 
-    fn run(&self, plan: &Plan) -> Report {
+    pub(super) fn run(&self, plan: &Plan) -> Report {
         self.runs.set(self.runs.get() + 1);
         let run = Run {
             id: format_smolstr!("{}", self.runs.get()),
@@ -166,7 +171,7 @@ impl World {
     }
 
     /// What holds for every run, whatever it was about and whatever failed.
-    fn kept(&self, desired: &Desired, plan: &Plan, before: &Observed) {
+    pub(super) fn kept(&self, desired: &Desired, plan: &Plan, before: &Observed) {
         let after = self.directory.snapshot();
         strangers_stay(desired, before, &after);
         losses_are_told(plan, before, &after);
