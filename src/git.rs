@@ -51,19 +51,20 @@ pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>,
     // A document ends where the next one begins.
     for range in [format!("{line},/^---/"), format!("{line},")] {
         let lines = ask(&root, &["blame", "--porcelain", "-L", &range, "--", &file], until, |_| true);
-        let mut newest: Option<(i64, SmolStr)> = None;
-        let mut dirty = false;
+        let (mut times, mut newest, mut dirty) = (BTreeMap::<SmolStr, i64>::new(), None, false);
         let mut id = SmolStr::default();
         for line in &lines {
-            let first = line.split(' ').next().unwrap_or_default();
-            if first.len() >= 40 && first.bytes().all(|it| it.is_ascii_hexdigit()) && !line.starts_with('\t') {
-                id = SmolStr::new(first);
-                dirty |= first.bytes().all(|it| it == b'0');
-            } else if let Some(time) = line.strip_prefix("committer-time ").and_then(|it| it.parse().ok())
-                && id.bytes().any(|it| it != b'0')
-                && newest.as_ref().is_none_or(|(newest, _)| time > *newest)
+            if let Some(text) = line.strip_prefix('\t') {
+                // What stands between two documents belongs to neither.
+                let of = times.get(&id).copied().filter(|_| !text.starts_with("---"));
+                newest = newest.max(of.map(|time| (time, id.clone())).filter(|(_, id)| !uncommitted(id)));
+                dirty |= of.is_some() && uncommitted(&id);
+            } else if let Some(time) = line.strip_prefix("committer-time ").and_then(|it| it.parse().ok()) {
+                times.insert(id.clone(), time);
+            } else if let Some(first) =
+                line.split(' ').next().filter(|it| it.len() >= 40 && it.bytes().all(|c| c.is_ascii_hexdigit()))
             {
-                newest = Some((time, id.clone()));
+                id = SmolStr::new(first);
             }
         }
         if dirty || newest.is_some() {
@@ -75,6 +76,11 @@ pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>,
         }
     }
     None
+}
+
+/// What `git` calls the commit of lines that are in none.
+fn uncommitted(id: &str) -> bool {
+    id.bytes().all(|it| it == b'0')
 }
 
 /// The repository that a file belongs to, and its name in it. The file need not be there any more.

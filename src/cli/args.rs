@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Graph(graph::Args),
     /// Show what changed in the directory since it was last applied.
     Drift(drift::Args),
-    /// Tell everything about one thing: who declares it, what the directory holds, what happens next.
+    /// Tell everything about one thing: where it comes from, and what happens next.
     Why(why::Args),
     /// Show what was done, when, by whom and by which commit.
     History(history::Args),

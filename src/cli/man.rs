@@ -51,7 +51,9 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
 }
 
 fn find<'a>(tenantry: &'a Command, verb: &str) -> Result<&'a Command, Failure> {
-    tenantry.find_subcommand(verb).ok_or_else(|| {
+    let (outer, inner) = verb.split_once('-').unwrap_or((verb, ""));
+    let nested = || tenantry.find_subcommand(outer)?.find_subcommand(inner);
+    tenantry.find_subcommand(verb).or_else(nested).ok_or_else(|| {
         let failure = Failure::invalid(format!("there is no verb `{}`", visible(verb)));
         match closest(verb, tenantry.get_subcommands().map(Command::get_name)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
@@ -63,7 +65,8 @@ fn find<'a>(tenantry: &'a Command, verb: &str) -> Result<&'a Command, Failure> {
 /// Nothing is written where one of the files is there already.
 fn write_all(tenantry: &Command, folder: &Path, force: bool) -> Result<(), Failure> {
     let mut pages = Vec::new();
-    for command in std::iter::once(tenantry).chain(tenantry.get_subcommands()) {
+    let verbs = tenantry.get_subcommands().flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()));
+    for command in std::iter::once(tenantry).chain(verbs) {
         pages.push((folder.join(Man::new(command.clone()).get_filename()), page(command)?));
     }
     if let Some((file, _)) = pages.iter().find(|(file, _)| !force && file.symlink_metadata().is_ok()) {

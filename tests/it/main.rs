@@ -25,4 +25,5 @@ mod properties;
 mod serve;
 mod sqlite;
 mod watch;
+mod why;
 mod write;
