@@ -70,8 +70,9 @@ pub trait History: Send + Sync {
     /// The records after number `after`, oldest first, `most` of them or fewer: none are left where there are fewer.
     async fn records(&self, after: u64, most: usize) -> Result<Vec<Record>, DirectoryError>;
 
-    /// What the records until a time come to, or all of them.
-    async fn past(&self, until: Option<Timestamp>) -> Result<Past, DirectoryError>;
+    /// What the records until a time come to, or all of them. Of all of them only those are read that are new since this was last
+    /// asked for.
+    async fn past(&self, until: Option<Timestamp>) -> Result<Arc<Past>, DirectoryError>;
 
     /// Adds what was found when a run looked at the time `at`, before it changes anything. `since` is when it had last been as
     /// recorded, for one who looks oftener than they write; else it is the last time that this was called.

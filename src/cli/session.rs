@@ -32,7 +32,7 @@ use crate::{
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
-    pipeline::{self, ApplyError, Order, Planned, Request, Seen},
+    pipeline::{self, ApplyError, Leases, Order, Planned, Request, Seen},
     plan::{self, Allow, Approved, Change, Plan, Purge, Reason},
     report::Report,
 };
@@ -332,6 +332,19 @@ impl Session {
         let reset = self.orders.values().any(|order| matches!(order, plan::Order::Reset(_)));
         let issuer = issuer(&self.read.home, reset, self.way_out());
         pipeline::apply(&*self.directory, &self.request(), shown, &order, &issuer, told).await
+    }
+
+    /// Carries out what was planned under the lease.
+    pub(crate) async fn carry_out(
+        &self,
+        seen: &Seen,
+        planned: &Planned,
+        leases: Leases,
+        stop: Stop,
+    ) -> Result<Report, DirectoryError> {
+        let order = Order { commits: commits(&planned.plan).await, ..self.run(Duration::ZERO, stop) };
+        let issuer = issuer(&self.read.home, false, self.way_out());
+        pipeline::carry_out(&*self.directory, &self.request(), (seen, planned), leases, &order, &issuer, &|_| {}).await
     }
 
     /// Records what somebody else has changed, where there is nothing to carry out; says how much that was.

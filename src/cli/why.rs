@@ -1,7 +1,7 @@
 //! `tenantry why`: everything about one thing. Who declares it and by which commit, what the directory holds, what happens next
 //! and what it waits for. Reads only.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let planned = session.plan_on(&seen);
     let past = match session.history() {
         Some(history) => history.past(None).await?,
-        None => Past::default(),
+        None => Arc::default(),
     };
     let key = find(thing, &session, &seen.observed, &planned, &past)?;
     let live = seen.observed.get(&key);

@@ -86,12 +86,23 @@ fn of_live(past: &Past, live: &Live) -> Option<Found> {
 
 fn differing(past: &Past, thing: &Thing, live: &Live) -> Vec<FieldChange> {
     let before = past.fields(thing);
-    let recorded = |field: Field| match field {
-        Field::Key => thing.key.as_ref().map_or(FieldValue::None, |key| FieldValue::Text(key.to_smolstr())),
-        field => before.iter().find(|(it, _)| *it == field).map_or(FieldValue::None, |(_, value)| value.clone()),
-    };
-    let changes = live.state.fields().into_iter().map(|(field, after)| FieldChange { field, before: recorded(field), after });
-    changes.filter(|change| change.before != change.after && !followed(change)).collect()
+    let none = FieldValue::None;
+    let recorded = |field: Field| before.iter().find(|(it, _)| *it == field).map_or(&none, |(_, value)| value);
+    let mut changes = Vec::new();
+    // The key is no field of what was recorded, and is compared as it is: nearly all are alike, and there are many.
+    if thing.key.as_ref() != Some(&live.state.key) {
+        let text = |key: &Key| FieldValue::Text(key.to_smolstr());
+        let before = thing.key.as_ref().map_or(FieldValue::None, text);
+        changes.push(FieldChange { field: Field::Key, before, after: text(&live.state.key) });
+    }
+    for (field, after) in live.state.fields() {
+        let before = recorded(field);
+        if field != Field::Key && *before != after {
+            let change = FieldChange { field, before: before.clone(), after };
+            changes.extend(Some(change).filter(|change| !followed(change)));
+        }
+    }
+    changes
 }
 
 /// Under what a thing stands has no name any more in its namespace: that is a change of the other thing.

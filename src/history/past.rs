@@ -1,6 +1,6 @@
 //! Records laid over each other: what there was at a time.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use jiff::Timestamp;
 use smol_str::SmolStr;
@@ -129,8 +129,7 @@ impl Past {
     }
 
     /// Lays what came later over this.
-    #[must_use]
-    pub fn then(mut self, later: Self) -> Self {
+    pub fn extend(&mut self, later: Self) {
         let Self { things, renames, looked, unsure } = later;
         for (id, thing) in things {
             match self.things.get_mut(&id) {
@@ -143,7 +142,6 @@ impl Past {
         }
         self.looked = looked.or(self.looked);
         self.unsure += unsure;
-        self
     }
 
     /// Whether nothing was ever recorded.
@@ -174,9 +172,9 @@ impl Past {
     }
 
     /// The fields of a thing, under what it stands as that is called now.
-    pub fn fields(&self, thing: &Thing) -> Vec<(Field, FieldValue)> {
+    pub fn fields<'a>(&self, thing: &'a Thing) -> Cow<'a, [(Field, FieldValue)]> {
+        let Some(key) = thing.key.as_ref().filter(|_| !self.renames.is_empty()) else { return Cow::Borrowed(&thing.fields) };
         let mut fields = thing.fields.clone();
-        let Some(key) = thing.key.as_ref().filter(|_| !self.renames.is_empty()) else { return fields };
         for (field, value) in &mut fields {
             let kind = match (field, key.kind) {
                 (Field::Parent, Kind::Company) | (Field::Company, Kind::Customer | Kind::User) => Kind::Company,
@@ -195,7 +193,7 @@ impl Past {
                 id.and_then(outside_name).map_or_else(SmolStr::default, |name| SmolStr::new(name.as_str()))
             });
         }
-        fields
+        Cow::Owned(fields)
     }
 
     /// What a key of record `seq` is called now.

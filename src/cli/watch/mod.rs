@@ -124,10 +124,11 @@ enum Heard {
 
 impl Watch<'_> {
     async fn run(mut self, interrupt: &Interrupt) -> Result<Exit, Failure> {
-        let mut again = SOON;
+        let (mut again, mut expectant) = (SOON, false);
         loop {
             let print = self.look_at_files();
-            let (came, heard) = self.pass(print, interrupt).await;
+            let (came, heard) = self.pass(print, expectant, interrupt).await;
+            expectant = matches!(heard, Some(Heard::Files));
             if matches!(heard, Some(Heard::Stop)) {
                 self.say("stopped");
                 return Ok(Exit::Interrupted.when(came == Came::Cut));
@@ -146,7 +147,8 @@ impl Watch<'_> {
             again = if matches!(came, Came::Again(_)) { (again * 2).min(LATE) } else { SOON };
             self.tell(&came, wait);
             match self.wait(print, wait, interrupt).await {
-                Heard::Files | Heard::Time => {}
+                Heard::Files => expectant = true,
+                Heard::Time => {}
                 Heard::Hangup => self.reload(),
                 Heard::Stop => {
                     self.say("stopped");
@@ -158,10 +160,10 @@ impl Watch<'_> {
 
     /// One pass. What is heard meanwhile has it stop at the next object: what is left is taken up by the next one, which sees
     /// to the leavers first.
-    async fn pass(&mut self, print: u64, interrupt: &Interrupt) -> (Came, Option<Heard>) {
+    async fn pass(&mut self, print: u64, expectant: bool, interrupt: &Interrupt) -> (Came, Option<Heard>) {
         let stop = Stop::default();
         let paths = self.roots();
-        let pass = self.passes.pass(stop.clone());
+        let pass = self.passes.pass(expectant, stop.clone());
         tokio::pin!(pass);
         let heard = tokio::select! {
             came = &mut pass => return (came, None),

@@ -20,7 +20,7 @@ use crate::{
     },
     directory::{Directory, Stop},
     model::Username,
-    pipeline::{ApplyError, Planned},
+    pipeline::{ApplyError, Leases, Planned},
     plan::{Plan, Verb},
     report::{Report, ResultKind},
 };
@@ -69,16 +69,17 @@ pub(crate) struct Passes {
 }
 
 impl Passes {
-    /// Looks, and does what is to be done.
-    pub(crate) async fn pass(&mut self, stop: Stop) -> Came {
-        match self.attempt(stop).await {
+    /// Looks, and does what is to be done. One that expects to do something takes the lease first, and looks once; one that does
+    /// not takes it only if there is.
+    pub(crate) async fn pass(&mut self, expectant: bool, stop: Stop) -> Came {
+        match self.attempt(expectant, stop).await {
             Ok(came) => came,
             Err(failure) => self.failed(&failure),
         }
     }
 
-    async fn attempt(&mut self, stop: Stop) -> Result<Came, Failure> {
-        let at = Timestamp::now();
+    async fn attempt(&mut self, expectant: bool, stop: Stop) -> Result<Came, Failure> {
+        let leases = if expectant { Some(Leases::take(&*self.directory, WAIT).await?) } else { None };
         let (home, directory) = (self.home.clone(), Arc::clone(&self.directory));
         let mut session = Session::unattended(home, directory, &self.paths, self.actor.as_ref(), self.looked, self.console)?;
         let seen = session.look().await?;
@@ -96,6 +97,7 @@ impl Passes {
             return Ok(Came::Stuck(format!("refused by the gate `{}`", refusal.gate.name())));
         }
         // Without changes it looks whether anything is new to the directory; with some, that is part of carrying them out.
+        let leases = leases.filter(|_| changes);
         if !changes {
             let found = session.note_found(&seen, WAIT).await?;
             if found > 0 {
@@ -103,7 +105,11 @@ impl Passes {
                 self.console.note(&format!("{things} changed outside Git: `tenantry history` says what and since when\n"));
             }
         }
-        let came = match session.apply(&planned, WAIT, stop, &|_| {}).await {
+        let carried = match leases {
+            Some(leases) => session.carry_out(&seen, &planned, leases, stop).await.map_err(ApplyError::from),
+            None => session.apply(&planned, WAIT, stop, &|_| {}).await,
+        };
+        let came = match carried {
             Ok(report) => {
                 self.report(&session, &planned, &problems, &report)?;
                 came(&planned, &problems, &report, session.next_expiry())
@@ -116,7 +122,7 @@ impl Passes {
             }
             Err(ApplyError::Directory(error)) => return Err(error.into()),
         };
-        self.looked = Some(at);
+        self.looked = Some(seen.at);
         Ok(came)
     }
 

@@ -1,6 +1,6 @@
 //! The audit trail as history: read in pages, laid over each other, and added to by what was found.
 
-use std::{num::NonZero, path::Path, thread};
+use std::{num::NonZero, path::Path, sync::Arc, thread};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, TransactionBehavior, params, types::Value};
@@ -39,65 +39,122 @@ pub(super) fn records(path: &Path, after: u64, most: usize) -> Result<Vec<Record
     read().map_err(|error| failed("read the history", error))
 }
 
+/// The record in a row of [`audit::every_column`].
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let text = |name: &str| Ok::<_, rusqlite::Error>(SmolStr::new(row.get_ref(name)?.as_str()?));
-    let optional = |name: &str| Ok::<_, rusqlite::Error>(row.get_ref(name)?.as_str_or_null()?.map(SmolStr::new));
-    let number = |name: &str| Ok::<_, rusqlite::Error>(row.get::<_, i64>(name)?.cast_unsigned());
+    let text = |column: usize| Ok::<_, rusqlite::Error>(SmolStr::new(row.get_ref(column)?.as_str()?));
+    let optional = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str_or_null()?.map(SmolStr::new));
+    let number = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
     let time = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
-    let hex = |name: &str| Ok::<_, rusqlite::Error>(audit::hex(row.get_ref(name)?.as_blob()?));
-    let committed = row.get::<_, Option<i64>>("committed_at")?;
-    let commit = optional("commit_id")?.map(|id| -> rusqlite::Result<Commit> {
-        Ok(Commit { id, author: optional("author")?.unwrap_or_default(), at: time(committed.unwrap_or_default()) })
+    let hex = |column: usize| Ok::<_, rusqlite::Error>(audit::hex(row.get_ref(column)?.as_blob()?));
+    let committed = row.get::<_, Option<i64>>(21)?;
+    let commit = optional(17)?.map(|id| -> rusqlite::Result<Commit> {
+        Ok(Commit { id, author: optional(18)?.unwrap_or_default(), at: time(committed.unwrap_or_default()) })
     });
     Ok(Record {
-        seq: number("seq")?,
-        at: time(row.get("at")?),
-        run: text("run")?,
-        actor: optional("actor")?,
-        owner: text("owner")?,
-        verb: text("verb")?,
-        kind: text("kind")?,
-        namespace: text("namespace")?,
-        name: text("name")?,
-        remote: RemoteId(text("remote")?),
-        reason: text("reason")?,
-        cause: optional("cause")?,
-        changes: row.get("changes")?,
-        loss: number("loss")?,
-        loss_allowed: number("loss_allowed")?,
-        source: optional("source")?,
+        seq: number(0)?,
+        at: time(row.get(1)?),
+        run: text(2)?,
+        actor: optional(3)?,
+        owner: text(4)?,
+        verb: text(5)?,
+        kind: text(6)?,
+        namespace: text(7)?,
+        name: text(8)?,
+        remote: RemoteId(text(9)?),
+        reason: text(10)?,
+        cause: optional(11)?,
+        changes: row.get(12)?,
+        loss: number(13)?,
+        loss_allowed: number(14)?,
+        source: optional(16)?,
         commit: commit.transpose()?,
-        since: row.get::<_, Option<i64>>("since")?.map(time),
-        digest: text("digest")?,
-        prev: hex("prev")?,
-        hash: hex("hash")?,
+        since: row.get::<_, Option<i64>>(22)?.map(time),
+        digest: text(19)?,
+        prev: hex(20)?,
+        hash: hex(23)?,
     })
 }
 
-/// What the records until a time come to. A long trail is read in parts, on as many threads.
-pub(super) fn past(path: &Path, until: Option<Timestamp>) -> Result<Past, DirectoryError> {
+/// A record: its number and its hash.
+type Last = (i64, [u8; 32]);
+
+/// What the records of a file came to, as far as they have been read.
+#[derive(Debug)]
+pub(super) struct Known {
+    file: Option<super::FileId>,
+    /// The number and the hash of the last record that was read.
+    last: Last,
+    past: Arc<Past>,
+}
+
+/// What the records until a time come to.
+pub(super) fn past(path: &Path, until: Timestamp) -> Result<Past, DirectoryError> {
     if !schema::exists(path)? {
         return Ok(Past::default());
     }
     let connection = schema::reader(path)?;
-    let failed = |error| failed("read the history", error);
-    let last: i64 = connection.query_row("SELECT seq FROM head", [], |row| row.get(0)).map_err(failed)?;
-    let looked: Option<i64> = connection.query_row("SELECT looked_at FROM head", [], |row| row.get(0)).map_err(failed)?;
+    let (last, looked) = head(&connection)?;
+    let mut past = parts(path, &connection, (0, last.0), until.as_microsecond())?;
+    past.looked = looked;
+    Ok(past)
+}
+
+/// What all records come to. Those that are known already, because this trail goes on where they end, are not read again.
+pub(super) fn present(path: &Path, known: &mut Option<Known>) -> Result<Arc<Past>, DirectoryError> {
+    if !schema::exists(path)? {
+        *known = None;
+        return Ok(Arc::default());
+    }
+    let file = super::file_id(path);
+    let connection = schema::reader(path)?;
+    let (last, looked) = head(&connection)?;
+    let goes_on = |known: &Known| known.file == file && file.is_some() && is_record(&connection, known.last);
+    let (from, before) = match known.take().filter(goes_on) {
+        Some(Known { file: _, last, past }) => (last.0, Some(past)),
+        None => (0, None),
+    };
+    let more = parts(path, &connection, (from, last.0), i64::MAX)?;
+    let mut past = match before {
+        Some(before) => {
+            let mut past = before;
+            Arc::make_mut(&mut past).extend(more);
+            past
+        }
+        None => Arc::new(more),
+    };
+    Arc::make_mut(&mut past).looked = looked;
+    *known = Some(Known { file, last, past: Arc::clone(&past) });
+    Ok(past)
+}
+
+/// The last record, and when somebody last looked.
+fn head(connection: &Connection) -> Result<(Last, Option<Timestamp>), DirectoryError> {
+    let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get::<_, Option<i64>>(2)?));
+    let head = connection.query_row("SELECT seq, hash, looked_at FROM head", [], read);
+    let (last, looked) = head.map_err(|error| failed("read the history", error))?;
+    Ok((last, looked.and_then(|micros| Timestamp::from_microsecond(micros).ok())))
+}
+
+fn is_record(connection: &Connection, (seq, hash): Last) -> bool {
+    let found = connection.query_row("SELECT hash FROM audit WHERE seq = ?1", [seq], |row| row.get::<_, [u8; 32]>(0));
+    seq == 0 || found.is_ok_and(|found| found == hash)
+}
+
+/// What some records come to. Many are read in parts, on as many threads.
+fn parts(path: &Path, connection: &Connection, (from, to): (i64, i64), until: i64) -> Result<Past, DirectoryError> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
-    let parts = i64::try_from(cores).unwrap_or(1).min(last / SHARE).max(1);
-    let until = until.map_or(i64::MAX, Timestamp::as_microsecond);
-    let parts: Vec<_> = (0..parts).map(|part| (last * part / parts, last * (part + 1) / parts)).collect();
-    let mut past = thread::scope(|scope| {
+    let (count, most) = (to - from, i64::try_from(cores).unwrap_or(1));
+    let shares = most.min(count / SHARE).max(1);
+    let parts: Vec<_> = (0..shares).map(|share| (from + count * share / shares, from + count * (share + 1) / shares)).collect();
+    thread::scope(|scope| {
         let later: Vec<_> =
             parts[1..].iter().map(|(from, to)| scope.spawn(move || part(&schema::reader(path)?, *from, *to, until))).collect();
-        let mut past = part(&connection, parts[0].0, parts[0].1, until)?;
+        let mut past = part(connection, parts[0].0, parts[0].1, until)?;
         for part in later {
-            past = past.then(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            past.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        Ok::<_, DirectoryError>(past)
-    })?;
-    past.looked = looked.and_then(|micros| Timestamp::from_microsecond(micros).ok());
-    Ok(past)
+        Ok(past)
+    })
 }
 
 fn part(connection: &Connection, from: i64, to: i64, until: i64) -> Result<Past, DirectoryError> {

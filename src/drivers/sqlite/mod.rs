@@ -44,6 +44,7 @@ pub struct Sqlite {
     path: PathBuf,
     capabilities: Capabilities,
     writer: Arc<Mutex<Option<Writer>>>,
+    past: Arc<Mutex<Option<history::Known>>>,
 }
 
 /// The connection that writes, and the file it writes to.
@@ -66,6 +67,7 @@ impl Sqlite {
             path: base.join(path),
             capabilities: Capabilities::everything(),
             writer: Arc::default(),
+            past: Arc::default(),
         })
     }
 
@@ -167,9 +169,13 @@ impl History for Sqlite {
         blocking("read the history", move || history::records(&path, after, most)).await
     }
 
-    async fn past(&self, until: Option<Timestamp>) -> Result<Past, DirectoryError> {
-        let path = self.path.clone();
-        blocking("read the history", move || history::past(&path, until)).await
+    async fn past(&self, until: Option<Timestamp>) -> Result<Arc<Past>, DirectoryError> {
+        let (path, past) = (self.path.clone(), Arc::clone(&self.past));
+        blocking("read the history", move || match until {
+            Some(until) => history::past(&path, until).map(Arc::new),
+            None => history::present(&path, &mut past.lock().unwrap_or_else(PoisonError::into_inner)),
+        })
+        .await
     }
 
     async fn looked(&self, found: &[Found], since: Option<Timestamp>, at: Timestamp, run: &Run) -> Result<(), DirectoryError> {
