@@ -27,7 +27,7 @@ use super::{
 use crate::{
     directory::{Directory, DirectoryError, ErrorKind, History},
     history::{Chain, Record},
-    model::{Field, FieldValue, Name, RemoteId, Username},
+    model::{Field, FieldChange, FieldValue, Key, Name, RemoteId, Username},
 };
 
 /// Records read at once.
@@ -191,10 +191,10 @@ async fn held(args: &Args, at: Timestamp, trail: &Trail, console: Console) -> Re
 async fn done(args: &Args, trail: &Trail, console: Console) -> Result<Exit, Failure> {
     let mut wanted = Wanted { args, ids: None, holders: HashMap::new() };
     if let Some(user) = &args.user {
-        let mut ids = HashSet::new();
+        let (mut ids, whom) = (HashSet::new(), Whom::new(user));
         trail
             .pages(|page| {
-                ids.extend(page.iter().filter(|record| is_about(record, user)).map(|record| record.remote.clone()));
+                ids.extend(page.iter().filter(|record| whom.is(record)).map(|record| record.remote.clone()));
                 Ok(())
             })
             .await?;
@@ -228,12 +228,31 @@ async fn done(args: &Args, trail: &Trail, console: Console) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// Whether a record is about somebody with this key or username, then or since.
-fn is_about(record: &Record, user: &str) -> bool {
-    let named = |value: &FieldValue| value.text().is_some_and(|text| text.eq_ignore_ascii_case(user));
-    let identity = |field: Field| matches!(field, Field::Username | Field::Key);
-    record.kind == "user"
-        && (record.key() == user || record.fields().iter().any(|it| identity(it.field) && (named(&it.before) || named(&it.after))))
+/// Somebody, by a key or a username that they have or had.
+struct Whom {
+    key: Option<Key>,
+    text: String,
+}
+
+impl Whom {
+    fn new(text: &str) -> Self {
+        let username = Username::new(text).map_or_else(|_| text.to_owned(), |name| name.as_str().to_owned());
+        Self { key: text.parse().ok(), text: username }
+    }
+
+    fn is(&self, record: &Record) -> bool {
+        let key = |key: &Key| key.namespace.as_str() == record.namespace && key.name.as_str() == record.name;
+        record.kind == "user" && (self.key.as_ref().is_some_and(key) || self.is_named(record))
+    }
+
+    /// Most records do not hold the text at all, which is found out without reading them.
+    fn is_named(&self, record: &Record) -> bool {
+        let named = |value: &FieldValue| value.text() == Some(&self.text);
+        let of = |change: &FieldChange| {
+            matches!(change.field, Field::Username | Field::Key) && (named(&change.before) || named(&change.after))
+        };
+        record.changes.contains(&self.text) && record.fields().iter().any(of)
+    }
 }
 
 /// Which records are asked for.

@@ -6,12 +6,14 @@
 //! | an update | one of the same key and object, in which every field that differs now stands with the same before and after, and the credential, if one is asked for | it goes on |
 //! | a delete | a delete of the same key and object | it goes on |
 //! | a credential that is still owed, and nothing else | a create of the same key that asks for the same credential | it goes on: the rest of that create is done |
-//! | anything else | whatever | held `NotApproved` |
+//! | what shuts off because something above is shut off, or because `expires` is over | whatever | it goes on: it follows from what was approved |
+//! | anything else | whatever | held `NotApproved`, but for what goes on of it: `approve/part.rs` |
 //!
 //! A subset is enough, since part of what was approved may have been done meanwhile. What nobody wants any more is left out.
 //! What goes on by this table and needs something that does not is held as well: `approve/hold.rs`.
 
 mod hold;
+mod part;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +23,7 @@ use super::{
     gates::{Gate, Refusal},
     types::{Action, Change, CredentialAction, Plan, Reason, Verb},
 };
-use crate::model::{Credential, Field, FieldChange, Key, Method, RemoteId, visible};
+use crate::model::{Credential, Field, FieldChange, FieldValue, Key, Method, RemoteId, visible};
 
 /// The plan that somebody approved, as far as it counts later.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,12 +122,16 @@ impl Approved {
         self.changes.keys().filter(|key| plan.decision(key).is_none()).count()
     }
 
-    /// Why a change is not approved, if so, and what to do.
-    fn objection(&self, change: &Change) -> Option<String> {
+    /// Why a change is not approved, if so, and what to do. `implied` is whether its shutting off follows from others.
+    fn objection(&self, change: &Change, implied: bool) -> Option<String> {
+        let fields = change.fields();
+        if implied && change.credential.is_none() && fields.iter().all(shuts_off) {
+            return None;
+        }
         let Some(approved) = self.changes.get(&change.key) else {
             return Some(format!("the approved plan does not {}: {NEXT}", doing(change.verb())));
         };
-        let what = difference(approved, change)?;
+        let what = difference(approved, change, implied)?;
         Some(format!(
             "the approved plan has something else of it ({what}): approve the plan of today, or `tenantry apply` without `--expect`"
         ))
@@ -133,7 +139,7 @@ impl Approved {
 }
 
 /// What distinguishes a change from the one that was approved.
-fn difference(approved: &ApprovedChange, change: &Change) -> Option<String> {
+fn difference(approved: &ApprovedChange, change: &Change, implied: bool) -> Option<String> {
     let ApprovedChange { kind: _, remote, fields, credential } = approved;
     let now = ApprovedChange::of(change);
     let owed = change.reason == Reason::Owed && now.fields.is_empty() && now.credential.is_some();
@@ -146,7 +152,8 @@ fn difference(approved: &ApprovedChange, change: &Change) -> Option<String> {
     if *remote != now.remote {
         return Some("it was another object of the directory".to_owned());
     }
-    let mut differing: Vec<Field> = now.fields.iter().filter(|it| !fields.contains(it)).map(|it| it.field).collect();
+    let mut differing: Vec<Field> =
+        now.fields.iter().filter(|it| !(fields.contains(it) || implied && shuts_off(it))).map(|it| it.field).collect();
     if now.kind == ChangeKind::Create {
         // What was to be given and is not given any more makes another object.
         differing.extend(fields.iter().map(|it| it.field).filter(|field| now.fields.iter().all(|it| it.field != *field)));
@@ -158,6 +165,10 @@ fn difference(approved: &ApprovedChange, change: &Change) -> Option<String> {
     }
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn shuts_off(change: &FieldChange) -> bool {
+    change.field == Field::Enabled && change.after == FieldValue::Flag(false)
 }
 
 fn past(kind: ChangeKind) -> &'static str {

@@ -194,7 +194,7 @@ impl Board<'_> {
     }
 
     /// Whether its `expires` is over.
-    fn over(&self, state: &State) -> bool {
+    pub(super) fn over(&self, state: &State) -> bool {
         state.body.user().and_then(|user| user.expires).is_some_and(|at| at <= self.input.policy.now)
     }
 
@@ -415,7 +415,7 @@ impl Board<'_> {
         (state != *found).then_some(state)
     }
 
-    fn lesser_role(&self, found: &State, wanted: &State) -> Option<crate::model::Name> {
+    pub(super) fn lesser_role(&self, found: &State, wanted: &State) -> Option<crate::model::Name> {
         let (before, after) = (found.body.user()?, wanted.body.user()?);
         let roles = self.input.roles;
         let privileged = roles.last.get(&found.key.namespace, &before.role).is_some_and(|role| role.privileged);

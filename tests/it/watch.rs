@@ -366,10 +366,39 @@ fn it_stops_between_two_objects() {
 }
 
 #[test]
+fn a_program_can_read_along() {
+    let place = place(&["anna"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m -o jsonl");
+    watch.says("2 as declared", 1);
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]));
+    watch.says("3 as declared", 1);
+    watch.signal("TERM");
+    let printed = watch.ends(0);
+    let lines =
+        printed.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let told: Vec<_> =
+        lines.map(|line| format!("{} {}", line["type"].as_str().unwrap(), line["key"].as_str().unwrap_or("-"))).collect();
+    let expected = [
+        "version -",
+        "change company/default/north",
+        "change user/default/anna",
+        "result company/default/north",
+        "result user/default/anna",
+        "summary -",
+        "version -",
+        "change user/default/ben",
+        "result user/default/ben",
+        "summary -",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn what_cannot_be_watched_is_said_at_once() {
     let place = place(&["anna"]);
     assert!(place.run("watch nowhere").ended(3).err.contains("`nowhere` cannot be found"));
     assert!(place.run("watch -").ended(3).err.contains("standard input cannot be watched"));
     assert!(place.run("watch tenants --interval 0s").ended(3).err.contains("a second or more"));
+    assert!(place.run("watch tenants -o html").ended(3).err.contains("neither text nor jsonl"));
     assert!(place.run("watch").ended(3).err.contains("there is nothing to read"));
 }

@@ -51,7 +51,7 @@ const LATE: Duration = Duration::from_mins(1);
 #[command(after_help = "Examples:
   tenantry watch                            keep the declaration of the project applied
   tenantry watch tenants/ --interval 1m     and look every minute whether somebody else changed something
-  tenantry watch tenants/ -o json           what was done, as JSON values one after the other
+  tenantry watch tenants/ -o jsonl          what was done, one JSON value on each line
 
 Nobody is asked. What a gate refuses waits for `tenantry apply` by a person, and so does what was shut off outside.")]
 pub(crate) struct Args {
@@ -66,9 +66,18 @@ pub(crate) struct Args {
     /// Look at everything this often, whether or not a file has changed: `30s`, `5m`.
     #[arg(long, value_name = "DURATION", value_parser = interval, default_value = "5m")]
     pub(crate) interval: Duration,
-    /// `text` or `json`.
-    #[arg(short, long = "output", value_name = "FORMAT", default_value = "text")]
+    /// `text`, or `jsonl`: what was done, one value on each line.
+    #[arg(short, long = "output", value_name = "FORMAT", value_parser = form, default_value = "text")]
     pub(crate) output: Format,
+}
+
+/// What goes on and on cannot be one value.
+fn form(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "jsonl" => Ok(Format::Jsonl),
+        _ => Err("is neither text nor jsonl".into()),
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -11,7 +11,7 @@ use crate::{
     plan::{
         board::{After, Board, Draft, Found},
         tree::Closed,
-        types::{Held, Hold},
+        types::{Held, Hold, Reason},
     },
 };
 
@@ -29,23 +29,29 @@ struct Before {
 impl Board<'_> {
     /// Takes back what is not approved until all that remains is.
     pub(in crate::plan) fn approve(&mut self) {
-        if self.input.approved.is_none() {
-            return;
-        }
+        let Some(approved) = self.input.approved else { return };
         let held = self.drafts.iter().map(|draft| draft.held.is_some()).collect();
         let before = Before { held, shut: self.shut_above() };
         let mut taken_back: BTreeSet<usize> = BTreeSet::new();
         loop {
             let mut rows = self.unapproved();
-            if rows.is_empty() {
+            let grounded = !rows.is_empty();
+            if !grounded {
                 rows = self.unfounded(&before, &taken_back);
             }
             if rows.is_empty() {
                 break;
             }
-            for (row, why) in rows {
-                taken_back.insert(row);
-                self.take_back(row, why, &before);
+            // Who is shut off depends on what above them is, after all that is taken back as well.
+            let (people, others): (Vec<_>, Vec<_>) =
+                rows.into_iter().partition(|(row, _)| self.drafts[*row].key.kind == Kind::User);
+            for rows in [others, people] {
+                let closed = self.closed();
+                for (row, why) in rows {
+                    // What goes on of a draft is asked once: what is not approved of that either stays as it is found.
+                    let part = if taken_back.insert(row) { self.part(row, approved, &closed, grounded) } else { None };
+                    self.take_back(row, part, why, &before);
+                }
             }
             self.hold_waiting();
             self.leave();
@@ -56,12 +62,13 @@ impl Board<'_> {
     /// Drafts whose change is not approved, each with the reason.
     fn unapproved(&self) -> Vec<(usize, String)> {
         let Some(approved) = self.input.approved else { return Vec::new() };
-        let mut out = Vec::new();
+        let (closed, mut out) = (self.closed(), Vec::new());
         for (row, draft) in self.drafts.iter().enumerate() {
             if self.outside.get(row).copied().unwrap_or(false) || !self.changes(draft) {
                 continue;
             }
-            let why = self.change(draft, self.loss(row)).and_then(|change| approved.objection(&change));
+            let why =
+                self.change(draft, self.loss(row)).and_then(|change| approved.objection(&change, self.implied(draft, &closed)));
             out.extend(why.map(|why| (row, why)));
         }
         out
@@ -75,7 +82,7 @@ impl Board<'_> {
         }
     }
 
-    fn take_back(&mut self, row: usize, why: String, before: &Before) {
+    fn take_back(&mut self, row: usize, part: Option<(State, Option<Reason>)>, why: String, before: &Before) {
         let draft = &mut self.drafts[row];
         let message = match draft.held.take() {
             None => why,
@@ -84,6 +91,10 @@ impl Board<'_> {
             Some(held) => named(&held),
         };
         draft.after = After::Same;
+        if let Some((state, reason)) = part {
+            draft.after = After::To(Box::new(state));
+            draft.reason = reason.unwrap_or(draft.reason.clone());
+        }
         draft.held = Some(Box::new(Held { hold: Hold::NotApproved, message }));
         self.settle_rekeying(row);
     }

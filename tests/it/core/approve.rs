@@ -7,7 +7,7 @@ use tenantry::{
     report::ResultKind,
 };
 
-use super::fixture::{World, change, everything_allowed, key, message, words};
+use super::fixture::{World, change, everything_allowed, fields, key, message, words};
 
 const HOME: &str = "company c; user u company=c; user v company=c";
 
@@ -82,7 +82,10 @@ fn every_difference_must_stand_in_the_approved_plan() {
     ] {
         let world = approving(HOME, approved);
         let wanted = format!("company c; user u company=c {wanted}; user v company=c; user x company=c method=Invite");
-        assert_eq!(world.says(&wanted), ["held user/default/u NotApproved", "create user/default/x Declared"], "{wanted}");
+        // What stands for itself and is approved goes on.
+        let titled = if wanted.contains("title=U") { vec!["edit user/default/u Declared"] } else { Vec::new() };
+        let expected = [titled, vec!["held user/default/u NotApproved", "create user/default/x Declared"]].concat();
+        assert_eq!(world.says(&wanted), expected, "{wanted}");
         let told_of = message(&world.plan(&wanted).plan, who);
         assert!(told_of.contains(told) && told_of.contains("approve the plan of today"), "{told_of}");
     }
@@ -90,6 +93,84 @@ fn every_difference_must_stand_in_the_approved_plan() {
     let world = approving(HOME, approved);
     let less = "company c; user u company=c title=U; user v company=c; user x company=c";
     assert_eq!(world.says(less), ["edit user/default/u Declared", "held user/default/x NotApproved"]);
+}
+
+#[test]
+fn two_merges_of_one_person_do_not_wait_for_each_other() {
+    let both = "company c; user u company=c title=U off; user v company=c";
+    let off = "company c; user u company=c off; user v company=c";
+    let mut world = expect(HOME, off, both, &["disable user/default/u Declared", "held user/default/u NotApproved"]);
+    assert!(!world.enabled("user/default/u"), "whoever writes something else keeps no leaver in");
+    let titled = World::holding(HOME);
+    world.approved = Some(Approved::of(&titled.plan("company c; user u company=c title=U; user v company=c").plan));
+    assert_eq!(world.turn(both), ["edit user/default/u Declared"]);
+    // And the other way round.
+    expect(
+        HOME,
+        "company c; user u company=c title=U; user v company=c",
+        both,
+        &["edit user/default/u Declared", "held user/default/u NotApproved"],
+    );
+    // A privileged role that is given up goes as well; one that is got does not go without the rest.
+    let lead = "role lead privileged; company c; user u company=c role=lead; user v company=c role=lead";
+    let less = "role lead privileged; company c; user u company=c; user v company=c role=lead";
+    let more = format!("{less} title=V").replace("user u company=c", "user u company=c title=U");
+    assert_eq!(says(lead, less, &more)[0], "edit user/default/u Declared");
+    let fields = fields(&approving(lead, less).plan(&more).plan, "user/default/u");
+    assert_eq!(fields, ["role"]);
+}
+
+#[test]
+fn a_company_that_is_shut_off_shuts_off_whoever_is_in_it_by_then() {
+    let now = "company c; company d; user u company=c; user v company=c; user w company=d";
+    let off = "company c off; company d; user u company=c; user v company=c; user w company=d";
+    let approved = |wanted: &str| {
+        let world = expect_done(now, off, wanted);
+        ["u", "v", "w"].map(|name| world.enabled(&format!("user/default/{name}")))
+    };
+    // Something else is written of somebody in it.
+    assert_eq!(
+        approved("company c off; company d; user u company=c title=U; user v company=c; user w company=d"),
+        [false, false, true]
+    );
+    // Somebody is to leave it, and does not without an approval.
+    assert_eq!(approved("company c off; company d; user u company=d; user v company=c; user w company=d"), [false, false, true]);
+    // Somebody came to it meanwhile.
+    let mut world = World::holding(now);
+    world.approved = Some(Approved::of(&world.plan(off).plan));
+    world.directory.tamper(&key("user/default/w"), |_| ());
+    let approval = world.approved.take();
+    world.turn("company c; company d; user u company=c; user v company=c; user w company=c");
+    world.approved = approval;
+    world.turn("company c off; company d; user u company=c; user v company=c; user w company=c");
+    assert!(["u", "v", "w"].iter().all(|name| !world.enabled(&format!("user/default/{name}"))));
+    // What was not approved shuts off nobody.
+    let on = "company c; company d title=D; user u company=c; user v company=c; user w company=d";
+    let both = "company c off; company d title=D; user u company=c; user v company=c; user w company=d";
+    let world = expect_done(now, on, both);
+    assert!(["u", "v", "w"].iter().all(|name| world.enabled(&format!("user/default/{name}"))));
+}
+
+/// What was approved is carried out without a failure, and done.
+#[track_caller]
+fn expect_done(now: &str, approved: &str, wanted: &str) -> World {
+    let world = approving(now, approved);
+    world.turn(wanted);
+    assert_eq!(world.plan(wanted).plan.changes().count(), 0, "what was approved is done");
+    world
+}
+
+#[test]
+fn time_needs_no_approval() {
+    let now = "company c; user u company=c expires=2026-03-01; user v company=c";
+    let mut world = World::holding(now);
+    world.approved =
+        Some(Approved::of(&world.plan("company c title=C; user u company=c expires=2026-03-01; user v company=c").plan));
+    world.later(100);
+    assert_eq!(world.turn(now), ["disable user/default/u Expired"]);
+    // One that the documents bring forward does.
+    let sooner = "company c; user u company=c; user v company=c expires=2026-01-10";
+    assert!(world.says(sooner).contains(&"held user/default/v NotApproved".to_owned()), "{:?}", world.says(sooner));
 }
 
 #[test]

@@ -44,7 +44,9 @@ fn only_approved(approved: &Approved, before: &Observed, after: &Observed) {
                 // To be deleted and to have got no further than shut off is a part of that.
                 it.kind == ChangeKind::Delete || it.fields.iter().any(|it| (it.field, &it.after) == (change.field, &change.after))
             });
-            assert!(stands, "{}: {change:?} was not approved", state.key);
+            // Whoever is below what is shut off is shut off with it.
+            let off = change.field == Field::Enabled && change.after == FieldValue::Flag(false);
+            assert!(stands || off && shut_above(state, after), "{}: {change:?} was not approved", state.key);
         }
     }
     for (id, (state, _)) in was.iter().filter(|(id, _)| !is.contains_key(id)) {
@@ -53,6 +55,29 @@ fn only_approved(approved: &Approved, before: &Observed, after: &Observed) {
             it.kind == ChangeKind::Delete || released
         });
         assert!(approved, "{} is gone", state.key);
+    }
+}
+
+/// Whether something above is shut off.
+fn shut_above(state: &State, after: &Observed) -> bool {
+    let mut at = state.above();
+    for _ in 0..=after.ours.len() {
+        let Some(above) = at.as_ref().and_then(|key| after.get(key)) else { return false };
+        if !above.state.enabled || above.state.retired {
+            return true;
+        }
+        at = above.state.above();
+    }
+    false
+}
+
+/// Nobody is left able to sign in below something that the run shut off.
+fn nobody_left_in(before: &Observed, after: &Observed) {
+    let was = |key| before.get(key).is_some_and(|live| shut_above(&live.state, before));
+    for live in
+        after.ours.iter().filter(|live| live.state.key.kind == Kind::User && live.state.enabled && live.state.owner.is_some())
+    {
+        assert!(!shut_above(&live.state, after) || was(&live.state.key), "{} was left in", live.state.key);
     }
 }
 
@@ -116,6 +141,7 @@ proptest! {
         let after = world.directory.snapshot();
         only_approved(&some, &before, &after);
         nobody_let_in(&before, &after);
+        nobody_left_in(&before, &after);
         world.kept(&desired, &partly, &before);
 
         // The same approval again finds nothing to do, and all the rest is done by a plan of its own.
