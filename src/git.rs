@@ -51,31 +51,40 @@ pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>,
     // A document ends where the next one begins.
     for range in [format!("{line},/^---/"), format!("{line},")] {
         let lines = ask(&root, &["blame", "--porcelain", "-L", &range, "--", &file], until, |_| true);
-        let (mut times, mut newest, mut dirty) = (BTreeMap::<SmolStr, i64>::new(), None, false);
-        let mut id = SmolStr::default();
+        let (mut ids, mut dirty, mut id) = (BTreeSet::new(), false, "");
         for line in &lines {
             if let Some(text) = line.strip_prefix('\t') {
                 // What stands between two documents belongs to neither.
-                let of = times.get(&id).copied().filter(|_| !text.starts_with("---"));
-                newest = newest.max(of.map(|time| (time, id.clone())).filter(|(_, id)| !uncommitted(id)));
-                dirty |= of.is_some() && uncommitted(&id);
-            } else if let Some(time) = line.strip_prefix("committer-time ").and_then(|it| it.parse().ok()) {
-                times.insert(id.clone(), time);
+                if !text.starts_with("---") {
+                    dirty |= uncommitted(id);
+                    ids.insert(id);
+                }
             } else if let Some(first) =
                 line.split(' ').next().filter(|it| it.len() >= 40 && it.bytes().all(|c| c.is_ascii_hexdigit()))
             {
-                id = SmolStr::new(first);
+                id = first;
             }
         }
-        if dirty || newest.is_some() {
-            let commit = newest.and_then(|(_, id)| {
-                let shown = ask(&root, &["show", "--no-patch", &format(), &id], until, |_| true);
-                shown.iter().find_map(|line| commit(line))
-            });
-            return Some((commit, dirty));
+        ids.retain(|id| !uncommitted(id));
+        if dirty || !ids.is_empty() {
+            return Some((latest(&root, &ids, until), dirty));
         }
     }
     None
+}
+
+/// The one of some commits that comes after the others in the history, whatever dates it bears: those are for anybody to set.
+fn latest(root: &Path, ids: &BTreeSet<&str>, until: Instant) -> Option<Commit> {
+    let last = match ids.len() {
+        0 => return None,
+        1 => ids.first()?.to_string(),
+        _ => {
+            let walk = ["rev-list", "--topo-order", "--max-count=1"].into_iter().chain(ids.iter().copied().take(NAMED));
+            ask(root, &walk.collect::<Vec<_>>(), until, |_| true).into_iter().next()?
+        }
+    };
+    let shown = ask(root, &["show", "--no-patch", &format(), &last], until, |_| true);
+    shown.iter().find_map(|line| commit(line))
 }
 
 /// What `git` calls the commit of lines that are in none.

@@ -86,7 +86,7 @@ pub(crate) struct Carrying<'a> {
 /// Shows a plan, asks, carries it out, reports.
 pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
     let Carrying { session, mut planned, wait, ask, outputs, console, interrupt } = it;
-    let publisher = Publisher::open(&outputs.outputs, console)?;
+    let publisher = Publisher::open(&outputs.outputs, session.sources(), console)?;
     let problems = session.diagnostics(&planned);
     let run = Run { publisher, console, session, problems: &problems };
     console.note(&render::diagnostics::text(&problems.shown));
@@ -162,7 +162,11 @@ impl Run<'_> {
     fn report(&self, planned: &Planned, report: &Report) -> Result<Exit, Failure> {
         let mailed = render::report::mailed(report, &planned.plan, || self.session.mail());
         let text = format!("{mailed}{}", render::report::text(report, &planned.plan, self.problems.errors));
-        self.publish(planned, report, &text)?;
+        if let Err(failure) = self.publish(planned, report, &text) {
+            // Whoever reads no report hears at least this.
+            self.console.note(&text);
+            return Err(failure);
+        }
         let refused = |result: &ResultKind| match result {
             ResultKind::Failed { message: _, retry_helps: _, refused, interrupted: _ } => *refused,
             ResultKind::Applied | ResultKind::Skipped(_) => false,
@@ -178,16 +182,15 @@ impl Run<'_> {
     /// A text file gets the plan too; on standard output it stands already.
     fn publish(&self, planned: &Planned, report: &Report, text: &str) -> Result<(), Failure> {
         let view = self.session.view(planned, self.problems, Some(report));
-        for (format, file) in self.publisher.outputs() {
-            let form = || render::form(*format, &view);
+        self.publisher.each(|format, file| {
+            let form = || render::form(format, &view);
             match (format, file) {
-                (Format::Text, None) => self.console.data(&format!("\n{text}"))?,
-                (Format::Text, Some(file)) => file.write(&format!("{}\n{text}", form()))?,
-                (_, None) => self.console.data(&form())?,
-                (_, Some(file)) => file.write(&form())?,
+                (Format::Text, None) => self.console.data(&format!("\n{text}")),
+                (Format::Text, Some(file)) => file.write(&format!("{}\n{text}", form())),
+                (_, None) => self.console.data(&form()),
+                (_, Some(file)) => file.write(&form()),
             }
-        }
-        Ok(())
+        })
     }
 }
 

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     directory::{DirectoryError, ErrorKind},
-    history::{self, Found},
+    history::{self, Found, What},
+    model::{Field, FieldValue},
 };
 
 /// Arguments of `tenantry drift`.
@@ -54,7 +55,9 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let past = session.history().ok_or_else(none)?.past(None).await?;
     let owner = session.project().owner.as_str();
     let mut found = history::drift(&past, &seen.observed);
-    found.retain(|it: &Found| it.owner.as_ref().is_none_or(|whose| whose == owner));
+    // What is gone and not wanted any more is nobody's concern.
+    let wanted = |it: &Found| it.what != What::Gone || it.key.as_ref().is_some_and(|key| session.desired().get(key).is_some());
+    found.retain(|it: &Found| concerns(it, owner) && wanted(it));
     let planned = session.plan_on(&seen);
     let problems = session.diagnostics(&planned);
     console.note(&super::render::diagnostics::text(&problems.shown));
@@ -69,4 +72,11 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     }
     let exit = Exit::Invalid.when(problems.errors > 0);
     Ok(exit.and(Exit::Changes.when(*detailed_exitcode && !found.is_empty())))
+}
+
+/// Whether something is of an owner, was, or is of nobody.
+fn concerns(found: &Found, owner: &str) -> bool {
+    let is = |value: &FieldValue| value.text() == Some(owner);
+    let changed = found.changes.iter().filter(|change| change.field == Field::Owner).any(|it| is(&it.before) || is(&it.after));
+    changed || found.owner.as_ref().is_none_or(|whose| whose == owner)
 }

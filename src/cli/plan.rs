@@ -34,7 +34,7 @@ pub(crate) struct Args {
 /// Plans and prints.
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let mut session = Session::open(&args.declaration, &args.permissions, console)?;
-    let publisher = Publisher::open(&args.outputs.outputs, console)?;
+    let publisher = Publisher::open(&args.outputs.outputs, session.sources(), console)?;
     session.foresee(&args.outputs);
     let planned = session.plan().await?;
     let problems = session.diagnostics(&planned);

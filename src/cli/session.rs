@@ -33,7 +33,7 @@ use crate::{
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
     observed::Scope,
     pipeline::{self, ApplyError, Leases, Order, Planned, Request, Seen},
-    plan::{self, Allow, Approved, Change, Plan, Purge, Reason},
+    plan::{self, Allow, Approved, Change, Hold, Plan, Purge, Reason},
     report::Report,
 };
 
@@ -320,6 +320,19 @@ impl Session {
         pipeline::plan_on(&*self.directory, &self.request(), seen)
     }
 
+    /// Decides as if part of the declaration could not be read: what is not declared is held, since it may only not have been
+    /// written yet.
+    pub(crate) fn plan_doubting(&mut self, seen: &Seen) -> Planned {
+        let torn = self.read.desired.unreadable > 0;
+        self.read.desired.unreadable += 1;
+        let mut planned = self.plan_on(seen);
+        let held = planned.plan.decisions.iter_mut().filter_map(|decision| decision.held.as_mut());
+        for held in held.filter(|held| held.hold == Hold::Incomplete && !torn) {
+            held.message = "it is not declared any more; that counts when the files have been at rest for a moment".into();
+        }
+        planned
+    }
+
     /// Reads the directory and decides.
     pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
         let seen = self.look().await?;
@@ -341,10 +354,11 @@ impl Session {
         planned: &Planned,
         leases: Leases,
         stop: Stop,
+        told: &Told<'_>,
     ) -> Result<Report, DirectoryError> {
         let order = Order { commits: commits(&planned.plan).await, ..self.run(Duration::ZERO, stop) };
         let issuer = issuer(&self.read.home, false, self.way_out());
-        pipeline::carry_out(&*self.directory, &self.request(), (seen, planned), leases, &order, &issuer, &|_| {}).await
+        pipeline::carry_out(&*self.directory, &self.request(), (seen, planned), leases, &order, &issuer, told).await
     }
 
     /// Records what somebody else has changed, where there is nothing to carry out; says how much that was.

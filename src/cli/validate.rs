@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
         }
     };
     let problems = read.diagnostics(&crate::desired::roles(&read.desired, &read.home.project, None).problems);
-    let publisher = Publisher::open(outputs, console)?;
+    let publisher = Publisher::open(outputs, &read.sources, console)?;
     console.note(&render::diagnostics::text(&problems));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     publisher.publish(|format| render::check(format, read.desired.documents, &problems))?;

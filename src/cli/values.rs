@@ -69,13 +69,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok()).ok_or_else(wrong)
 }
 
-/// Reads a date, which means its last moment (UTC), or a time of RFC 3339.
+/// Reads a date, which means its last moment (UTC), or a time of RFC 3339; one to the second means the last moment of that, so
+/// that a time that was printed holds what was done then.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let at = manifest::moment(text).map_err(|error| error.to_string())?;
-    if text.len() > 10 {
-        return Ok(at);
-    }
-    at.checked_sub(jiff::SignedDuration::from_micros(1)).map_err(|error| error.to_string())
+    let micros = match text.len() {
+        ..=10 => -1,
+        _ if text.contains('.') => 0,
+        _ => 999_999,
+    };
+    at.checked_add(jiff::SignedDuration::from_micros(micros)).map_err(|error| error.to_string())
 }
 
 /// `--expect`.
@@ -140,7 +143,8 @@ mod tests {
     #[test]
     fn a_day_ends_with_its_last_moment() {
         assert_eq!(moment("2026-03-03").unwrap().to_string(), "2026-03-03T23:59:59.999999Z");
-        assert_eq!(moment("2026-03-03T12:00:00+02:00").unwrap().to_string(), "2026-03-03T10:00:00Z");
+        assert_eq!(moment("2026-03-03T12:00:00+02:00").unwrap().to_string(), "2026-03-03T10:00:00.999999Z");
+        assert_eq!(moment("2026-03-03T12:00:00.5Z").unwrap().to_string(), "2026-03-03T12:00:00.5Z");
         assert!(moment("yesterday").is_err());
     }
 

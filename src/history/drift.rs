@@ -1,6 +1,6 @@
 //! What a directory holds now, against what the records come to: what somebody else has changed.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use smol_str::{SmolStr, ToSmolStr};
 
@@ -42,41 +42,70 @@ pub enum What {
     Gone,
 }
 
-/// What has changed since the last run that could write, sorted by key and then by what people know it by. Nothing where no
-/// run ever wrote: then there is nothing to compare with.
+/// What a directory is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Against {
+    /// What was recorded, found or done.
+    Records,
+    /// What we had left, whatever was found since.
+    Ours,
+}
+
+/// What is other than recorded, sorted by key and then by what people know it by: what a run that looks has to record. Nothing
+/// where no run ever wrote: then there is nothing to compare with.
+pub fn news(past: &Past, observed: &Observed) -> Vec<Found> {
+    compared(past, observed, Against::Records)
+}
+
+/// What is other than we had left it, sorted alike, whether or not a run has looked since: what somebody else changed, and nobody
+/// has put right.
 pub fn drift(past: &Past, observed: &Observed) -> Vec<Found> {
+    compared(past, observed, Against::Ours)
+}
+
+fn compared(past: &Past, observed: &Observed, against: Against) -> Vec<Found> {
     if past.is_empty() {
         return Vec::new();
     }
-    let mut found: Vec<Found> = observed.ours.iter().filter_map(|live| of_live(past, live)).collect();
+    let mut found: Vec<Found> = observed.ours.iter().filter_map(|live| of_live(past, live, against)).collect();
     let ids: HashSet<&RemoteId> = observed.ours.iter().map(|live| &live.id).collect();
     let strangers: HashSet<&RemoteId> = observed.strangers.iter().map(|stranger| &stranger.id).collect();
-    for (id, thing) in past.things().filter(|(id, thing)| thing.managed() && !ids.contains(id)) {
+    let missing = |thing: &Thing| match against {
+        Against::Records => thing.managed(),
+        Against::Ours => {
+            let back = || thing.key.as_ref().is_some_and(|key| observed.get(key).is_some());
+            thing.managed() || thing.missed && thing.ours && !back()
+        }
+    };
+    for (id, thing) in past.things().filter(|(id, thing)| missing(thing) && !ids.contains(id)) {
         found.extend(of_missing(id, thing, strangers.contains(id)));
     }
-    found.extend(observed.strangers.iter().filter(|stranger| is_new(past, stranger)).map(of_stranger));
+    found.extend(observed.strangers.iter().filter(|stranger| is_new(past, stranger, against)).map(of_stranger));
     found.sort_by(|a, b| (&a.key, a.kind, &a.label, &a.id).cmp(&(&b.key, b.kind, &b.label, &b.id)));
     found
 }
 
-/// Somebody who was there before anybody looked is no change.
-fn is_new(past: &Past, stranger: &Stranger) -> bool {
-    let known = past.get(&stranger.id).is_some_and(|thing| !thing.gone);
-    !known && past.looked.is_some_and(|looked| stranger.created_at > looked)
+/// Somebody who was there before anybody looked is no change. One who came later is drift for as long as nobody manages them.
+fn is_new(past: &Past, stranger: &Stranger, against: Against) -> bool {
+    match past.get(&stranger.id).filter(|thing| !thing.gone) {
+        Some(thing) => against == Against::Ours && !thing.ours,
+        None => past.looked.is_some_and(|looked| stranger.created_at > looked),
+    }
 }
 
-fn of_live(past: &Past, live: &Live) -> Option<Found> {
+fn of_live(past: &Past, live: &Live, against: Against) -> Option<Found> {
     let key = live.state.key.clone();
     let label = key.name.as_str().into();
     let owner = live.state.owner.as_ref().map(ToSmolStr::to_smolstr);
     let role = live.state.body.user().map(|user| user.role.to_smolstr());
-    let (what, changes) = match past.get(&live.id).filter(|thing| thing.managed()) {
+    let known = past.get(&live.id).filter(|thing| thing.managed() && (against == Against::Records || thing.ours));
+    let (what, changes) = match known {
         None => {
             let given = live.state.fields().into_iter().filter(|(_, value)| *value != FieldValue::None);
             let changes = given.map(|(field, after)| FieldChange { field, before: FieldValue::None, after });
             (What::Added, changes.collect())
         }
-        Some(thing) => (What::Changed, differing(past, thing, live)),
+        Some(thing) => (What::Changed, differing(past, thing, live, against)),
     };
     if changes.is_empty() {
         return None;
@@ -84,10 +113,8 @@ fn of_live(past: &Past, live: &Live) -> Option<Found> {
     Some(Found { id: live.id.clone(), kind: key.kind, key: Some(key), label, owner, role, what, changes })
 }
 
-fn differing(past: &Past, thing: &Thing, live: &Live) -> Vec<FieldChange> {
-    let before = past.fields(thing);
-    let none = FieldValue::None;
-    let recorded = |field: Field| before.iter().find(|(it, _)| *it == field).map_or(&none, |(_, value)| value);
+fn differing(past: &Past, thing: &Thing, live: &Live, against: Against) -> Vec<FieldChange> {
+    let recorded = |field| past.field(thing, field, against == Against::Ours).unwrap_or(Cow::Owned(FieldValue::None));
     let mut changes = Vec::new();
     // The key is no field of what was recorded, and is compared as it is: nearly all are alike, and there are many.
     if thing.key.as_ref() != Some(&live.state.key) {
@@ -98,7 +125,7 @@ fn differing(past: &Past, thing: &Thing, live: &Live) -> Vec<FieldChange> {
     for (field, after) in live.state.fields() {
         let before = recorded(field);
         if field != Field::Key && *before != after {
-            let change = FieldChange { field, before: before.clone(), after };
+            let change = FieldChange { field, before: before.into_owned(), after };
             changes.extend(Some(change).filter(|change| !followed(change)));
         }
     }

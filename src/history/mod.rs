@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 
 use crate::model::{Field, FieldChange, FieldValue, Key, RemoteId};
 
-pub use drift::{Found, What, drift};
+pub use drift::{Found, What, drift, news};
 pub use past::{Entry, Past, Thing};
 
 /// The verb of a record that says what was found rather than what was done.

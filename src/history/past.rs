@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::{FOUND, fields, key};
 use crate::{
-    model::{Field, FieldChange, FieldValue, Key, Kind, RemoteId, State, ValueError},
+    model::{Field, FieldChange, FieldValue, Key, Kind, Name, Namespace, RemoteId, State, ValueError},
     observed::outside_name,
 };
 
@@ -58,13 +58,33 @@ pub struct Thing {
     pub label: SmolStr,
     /// Whether it was deleted.
     pub gone: bool,
+    /// Whether it was somebody else who did that.
+    pub missed: bool,
+    /// Whether any record of ours is about it, or it was only ever found.
+    pub ours: bool,
     /// The number of its last record.
     pub seq: u64,
     /// When its last record was written, in microseconds since 1970.
     pub at: i64,
     /// The record that said under what it stands.
     placed: u64,
-    fields: Vec<(Field, FieldValue)>,
+    /// The namespaces it has left since, each with the record by which it did.
+    hops: Vec<(Namespace, u64)>,
+    /// Its key and number at the first record of this past, for laying one past over another.
+    first: (Option<Key>, u64),
+    fields: Vec<Slot>,
+}
+
+/// One field of a thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Slot {
+    field: Field,
+    /// As it was recorded last.
+    value: FieldValue,
+    /// As we had left it, where somebody else has changed it since.
+    left: Option<FieldValue>,
+    /// Whether a record of ours in this past says it.
+    ours: bool,
 }
 
 impl Past {
@@ -84,7 +104,11 @@ impl Past {
             seq,
             at,
             placed: seq,
+            hops: Vec::new(),
+            first: (key(kind, namespace, name).filter(|_| !owner.is_empty()), seq),
             fields: Vec::new(),
+            missed: false,
+            ours: false,
         };
         let id = RemoteId(SmolStr::new(remote));
         // Nearly always the thing is there.
@@ -92,12 +116,17 @@ impl Past {
             Some(thing) => thing,
             None => self.things.entry(id).or_insert_with(new),
         };
+        let found = verb == FOUND;
         (thing.seq, thing.at, thing.gone) = (seq, at, verb == "delete");
+        thing.ours |= !found;
+        thing.missed = false;
         let named = |key: &Key| key.kind.word() == kind && key.namespace.as_str() == namespace && key.name.as_str() == name;
         if owner.is_empty() {
             (thing.key, thing.label) = (None, SmolStr::new(name));
         } else if !thing.key.as_ref().is_some_and(named) {
-            (thing.key, thing.placed) = (key(kind, namespace, name), seq);
+            let now = key(kind, namespace, name);
+            thing.hop(now.as_ref(), seq);
+            thing.key = now;
         }
         if thing.kind != kind {
             thing.kind = SmolStr::new(kind);
@@ -115,13 +144,15 @@ impl Past {
                         self.renames.entry(before).or_default().push((seq, after));
                     }
                 }
-                (Field::Key, _, FieldValue::None) if verb == FOUND => thing.gone = true,
+                (Field::Key, _, FieldValue::None) if found => (thing.gone, thing.missed) = (true, true),
                 (Field::Key, _, _) => {}
                 _ => {
                     if matches!(field, Field::Parent | Field::Company | Field::Customer) {
                         thing.placed = seq;
+                        thing.hops.clear();
                     }
-                    thing.set(field, after);
+                    let left = found.then_some(before);
+                    thing.set(Slot { field, value: after, left, ours: !found });
                 }
             }
         }
@@ -172,33 +203,47 @@ impl Past {
     }
 
     /// The fields of a thing, under what it stands as that is called now.
-    pub fn fields<'a>(&self, thing: &'a Thing) -> Cow<'a, [(Field, FieldValue)]> {
-        let Some(key) = thing.key.as_ref().filter(|_| !self.renames.is_empty()) else { return Cow::Borrowed(&thing.fields) };
-        let mut fields = thing.fields.clone();
-        for (field, value) in &mut fields {
-            let kind = match (field, key.kind) {
-                (Field::Parent, Kind::Company) | (Field::Company, Kind::Customer | Kind::User) => Kind::Company,
-                (Field::Customer, Kind::User) => Kind::Customer,
-                _ => continue,
-            };
-            let Some(above) = value.text().and_then(|name| format!("{}/{}/{name}", kind.word(), key.namespace).parse().ok()) else {
-                continue;
-            };
-            let now = self.renamed(above, thing.placed);
-            *value = FieldValue::Text(if now.namespace == key.namespace {
-                SmolStr::new(now.name.as_str())
+    pub fn fields(&self, thing: &Thing) -> Vec<(Field, FieldValue)> {
+        thing.fields.iter().map(|slot| (slot.field, self.called(thing, slot, &slot.value).into_owned())).collect()
+    }
+
+    /// One field of a thing: as it was recorded last, or as we had left it.
+    pub fn field<'a>(&self, thing: &'a Thing, field: Field, as_left: bool) -> Option<Cow<'a, FieldValue>> {
+        let slot = thing.fields.iter().find(|slot| slot.field == field)?;
+        Some(match slot.left.as_ref().filter(|_| as_left) {
+            Some(left) => Cow::Borrowed(left),
+            None => self.called(thing, slot, &slot.value),
+        })
+    }
+
+    /// A value, which is a place by the name that this bears now.
+    fn called<'a>(&self, thing: &Thing, slot: &Slot, value: &'a FieldValue) -> Cow<'a, FieldValue> {
+        let Some(key) = thing.key.as_ref().filter(|_| !self.renames.is_empty()) else { return Cow::Borrowed(value) };
+        let kind = match (slot.field, key.kind) {
+            (Field::Parent, Kind::Company) | (Field::Company, Kind::Customer | Kind::User) => Kind::Company,
+            (Field::Customer, Kind::User) => Kind::Customer,
+            _ => return Cow::Borrowed(value),
+        };
+        let Some(mut name) = value.text().and_then(|name| Name::new(name).ok()) else { return Cow::Borrowed(value) };
+        let mut from = thing.placed;
+        let last = (key.namespace.clone(), u64::MAX);
+        for (namespace, until) in thing.hops.iter().chain([&last]) {
+            let now = self.renamed(Key::new(kind, namespace.clone(), name.clone()), from, *until);
+            name = if now.namespace == *namespace {
+                now.name
             } else {
                 // A place is a name in the same namespace: see `outside_name`.
                 let id = self.things.iter().find(|(_, thing)| thing.key.as_ref() == Some(&now)).map(|(id, _)| id);
-                id.and_then(outside_name).map_or_else(SmolStr::default, |name| SmolStr::new(name.as_str()))
-            });
+                id.and_then(outside_name).unwrap_or(now.name)
+            };
+            from = *until;
         }
-        Cow::Owned(fields)
+        Cow::Owned(FieldValue::Text(SmolStr::new(name.as_str())))
     }
 
-    /// What a key of record `seq` is called now.
-    fn renamed(&self, mut key: Key, mut seq: u64) -> Key {
-        while let Some((at, to)) = self.renames.get(&key).and_then(|all| all.iter().find(|(at, _)| *at > seq)) {
+    /// What a key of record `seq` is called at record `until`.
+    fn renamed(&self, mut key: Key, mut seq: u64, until: u64) -> Key {
+        while let Some((at, to)) = self.renames.get(&key).and_then(|all| all.iter().find(|(at, _)| *at > seq && *at <= until)) {
             (key, seq) = (to.clone(), *at);
         }
         key
@@ -213,25 +258,40 @@ impl Thing {
 
     /// The value of a field, as it was recorded.
     pub fn find(&self, wanted: Field) -> Option<&FieldValue> {
-        self.fields.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value)
+        self.fields.iter().find(|slot| slot.field == wanted).map(|slot| &slot.value)
     }
 
-    fn set(&mut self, field: Field, value: FieldValue) {
-        match self.fields.iter_mut().find(|(it, _)| *it == field) {
-            Some((_, old)) => *old = value,
-            None => self.fields.push((field, value)),
+    /// Leaves a namespace, where the key is to be one in another.
+    fn hop(&mut self, to: Option<&Key>, seq: u64) {
+        let left = self.key.as_ref().map(|key| &key.namespace).filter(|left| to.is_some_and(|to| to.namespace != **left));
+        self.hops.extend(left.map(|left| (left.clone(), seq)));
+    }
+
+    /// Lays a field over what is known of it. What was only found keeps how we had left it.
+    fn set(&mut self, slot: Slot) {
+        match self.fields.iter_mut().find(|it| it.field == slot.field) {
+            Some(old) if slot.ours => *old = slot,
+            Some(old) => {
+                let Slot { field: _, value, left, ours: _ } = slot;
+                old.left = old.left.take().or(left);
+                old.value = value;
+            }
+            None => self.fields.push(slot),
         }
     }
 
     fn overlay(&mut self, later: Self) {
-        let Self { key, kind, label, gone, seq, at, placed, fields } = later;
-        let moved = fields.iter().any(|(field, _)| matches!(field, Field::Parent | Field::Company | Field::Customer));
-        if moved || self.key != key {
-            self.placed = placed;
+        let Self { key, kind, label, gone, missed, ours, seq, at, placed, hops, first, fields } = later;
+        if fields.iter().any(|slot| matches!(slot.field, Field::Parent | Field::Company | Field::Customer)) {
+            (self.placed, self.hops) = (placed, hops);
+        } else {
+            self.hop(first.0.as_ref(), first.1);
+            self.hops.extend(hops);
         }
-        (self.key, self.kind, self.label, self.gone, self.seq, self.at) = (key, kind, label, gone, seq, at);
-        for (field, value) in fields {
-            self.set(field, value);
+        (self.key, self.kind, self.label, self.gone, self.missed, self.seq, self.at) = (key, kind, label, gone, missed, seq, at);
+        self.ours |= ours;
+        for slot in fields {
+            self.set(slot);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The files that were read: what origins point into.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use smol_str::SmolStr;
 
@@ -54,6 +57,15 @@ impl Sources {
     /// Where a document starts, as people write it: `users/service.yaml:41`.
     pub fn display(&self, origin: Origin) -> SmolStr {
         smol_str::format_smolstr!("{}:{}", self.file(origin), origin.line)
+    }
+
+    /// Whether a file, by its path without links, is one of these.
+    pub fn reads(&self, file: &Path) -> bool {
+        let is = |path: &PathBuf| path.file_name() == file.file_name() && path.canonicalize().is_ok_and(|real| real == file);
+        self.files.iter().any(|it| match &it.from {
+            From::File(path) => is(path),
+            From::Text(_) => false,
+        })
     }
 
     /// How many files there are.

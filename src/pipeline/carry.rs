@@ -167,7 +167,7 @@ fn urgent(request: &Request<'_>) -> bool {
 /// Records what somebody else has changed since the last run, before this one changes anything: afterwards nobody could tell.
 async fn record_found(directory: &dyn Directory, seen: &Seen, since: Option<Timestamp>, run: &Run) -> Result<(), DirectoryError> {
     let Some(history) = directory.history() else { return Ok(()) };
-    let found = history::drift(&*history.past(None).await?, &seen.observed);
+    let found = history::news(&*history.past(None).await?, &seen.observed);
     history.looked(&found, since, seen.at, run).await
 }
 
@@ -180,12 +180,12 @@ pub async fn note_found(
     order: &Order,
 ) -> Result<usize, DirectoryError> {
     let Some(history) = directory.history() else { return Ok(0) };
-    if history::drift(&*history.past(None).await?, &seen.observed).is_empty() {
+    if history::news(&*history.past(None).await?, &seen.observed).is_empty() {
         return Ok(0);
     }
     let _write = directory.lease(Right::Write, order.wait.max(WRITING)).await?;
     let seen = look(directory, request.project, &request.scope).await?;
-    let found = history::drift(&*history.past(None).await?, &seen.observed);
+    let found = history::news(&*history.past(None).await?, &seen.observed);
     history.looked(&found, order.looked, seen.at, &order.run(request, SmolStr::default())).await?;
     Ok(found.len())
 }

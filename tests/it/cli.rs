@@ -83,6 +83,7 @@ goldens! {
     last_holder,
     markdown,
     moved_from,
+    outputs,
     parts,
     people,
     pipelines,

@@ -156,7 +156,9 @@ fn what_others_did_is_drift_and_then_found() {
     assert_eq!(json["objects"].as_array().unwrap().iter().find(|it| it["key"] == "user/default/cleo").unwrap()["next"], "edit");
 
     place.run("apply tenants --yes").ended(0);
-    assert!(place.run("drift tenants").ended(0).out.starts_with("Nothing was changed outside Git"));
+    // What nobody manages is there still, and was not there before us.
+    let left = place.run("drift tenants -o json").ended(0).json();
+    assert_eq!(left["summary"], serde_json::json!([{ "what": "2 common-managers were added outside Git", "count": 2 }]));
     let all = records(&place.run("history -o json").ended(0));
     let found: Vec<_> = all.iter().filter(|it| it["verb"] == "found").collect();
     assert_eq!(found.len(), 5);
@@ -172,6 +174,72 @@ fn what_others_did_is_drift_and_then_found() {
     place.run("apply tenants --yes").ended(0);
     let again = records(&place.run("history -o json").ended(0));
     assert_eq!(again.iter().filter(|it| it["verb"] == "found").count(), 5);
+}
+
+/// Whoever looks does not make it right.
+#[test]
+fn a_look_that_records_it_leaves_it_drift() {
+    let place = applied();
+    place.sql("UPDATE objects SET enabled = 0 WHERE name = 'ben'; UPDATE objects SET body = json_set(body, '$.role', 'common-manager') WHERE name = 'cleo'; DELETE FROM objects WHERE name = 'anna'");
+    let before = place.run("drift tenants -o json").ended(0).json();
+    assert_eq!(before["objects"].as_array().unwrap().len(), 3);
+    // Another owner applies something of theirs in the same directory, and records what it sees.
+    place.write("other/tenantry.yaml", "apiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: { name: other }\nspec: { directory: { sqlite: { path: ../tenantry.db } } }\n");
+    place.write("other/o.yaml", &company("other"));
+    place.run("apply other --yes").ended(0);
+    let records = records(&place.run("history -o json").ended(0));
+    assert_eq!(records.iter().filter(|it| it["verb"] == "found").count(), 3);
+    assert_eq!(place.run("drift tenants -o json").ended(0).json()["objects"], before["objects"]);
+    place.run("drift other --detailed-exitcode").ended(0);
+    place.run("apply tenants --yes --allow-last-holder default/common-manager").ended(0);
+    assert!(place.run("drift tenants").ended(0).out.starts_with("Nothing was changed outside Git"));
+}
+
+/// People follow a company that gets another name, also where they get one in the same run.
+#[test]
+fn what_is_under_something_renamed_has_not_moved() {
+    let place = applied();
+    let moved = |text: String, from: &str, to: &str| {
+        text.replace(&format!("name: {from} }}"), &format!("name: {to}, annotations: {{ tenantry.dev/moved-from: {from} }} }}"))
+    };
+    let users = |above: &str, anna: &str| {
+        let anna = if anna == "anna" {
+            user("anna", "common-manager")
+        } else {
+            moved(user("anna", "common-manager"), "anna", anna)
+                .replace("annotations: { tenantry.dev/moved-from: anna }", "annotations: { tenantry.dev/moved-from: default/anna }")
+        };
+        (anna + &user("ben", "common-manager") + &user("cleo", "owner")).replace("company: north", &format!("company: {above}"))
+    };
+    let south = moved(company("north"), "north", "south").replace("moved-from: north", "moved-from: default/north");
+    // In one run, and then in two.
+    place.write("tenants/company.yaml", &south);
+    place.write("tenants/users.yaml", &users("south", "anna-berg"));
+    place.run("apply tenants --yes").ended(0);
+    let same = |place: &Place| {
+        assert!(
+            place.run("drift tenants").ended(0).out.starts_with("Nothing was changed outside Git"),
+            "{}",
+            place.run("drift tenants").out
+        );
+        let specs = |ran: Ran| ran.json()["items"].as_array().unwrap().iter().map(|it| it["spec"].clone()).collect::<Vec<_>>();
+        assert_eq!(specs(place.run("history --at 2999-01-01 -o json").ended(0)), specs(place.run("get -o json").ended(0)));
+    };
+    same(&place);
+    let west = moved(company("south"), "south", "west").replace("moved-from: south", "moved-from: default/south");
+    place.write("tenants/company.yaml", &west);
+    place.write("tenants/users.yaml", &users("west", "anna-berg"));
+    place.run("apply tenants --yes").ended(0);
+    same(&place);
+    let anna = user("anna", "common-manager")
+        .replace("name: anna }", "name: anna-lind, annotations: { tenantry.dev/moved-from: default/anna-berg } }")
+        .replace("email: anna@", "username: anna\n  email: anna@");
+    place.write(
+        "tenants/users.yaml",
+        &(anna + &user("ben", "common-manager") + &user("cleo", "owner")).replace("company: north", "company: west"),
+    );
+    place.run("apply tenants --yes").ended(0);
+    same(&place);
 }
 
 #[test]

@@ -412,8 +412,11 @@ async fn a_file_that_was_replaced_is_written_to() {
     for file in files(&folder) {
         fs::remove_file(folder.path().join(file)).unwrap();
     }
-    org.wanted.clear();
-    org.create(company("north", None)).await;
+    org.execute(&create(&company("north", None))).await.unwrap();
+    assert_eq!(org.observe().await.ours.len(), 1);
+    // Whoever reads the history again and again is told.
+    let error = org.directory.history().unwrap().past(None).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Incomplete);
 }
 
 #[tokio::test]

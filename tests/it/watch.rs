@@ -144,6 +144,127 @@ fn a_bad_file_in_between_removes_nobody_and_is_said_once() {
     assert_eq!(printed.matches("error[T").count(), 1, "{printed}");
 }
 
+/// Somebody writes a file in two goes, as a program does whose output goes there.
+#[test]
+fn who_is_not_written_yet_is_not_removed() {
+    for policy in ["Disable", "Delete"] {
+        let place = place(&["anna"]);
+        let people = |names: &[&str]| users(names).replace("spec:\n", &format!("spec:\n  deletion: {policy}\n"));
+        place.write("tenants/more.yaml", &people(&["ben", "cleo", "dora"]));
+        let watch = Watch::start(&place, "watch tenants --interval 10m");
+        watch.says("5 as declared", 1);
+        let ids = |place: &Place| {
+            place.run("get users -o json").ended(0).json()["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it["status"].clone())
+                .collect::<Vec<_>>()
+        };
+        let before = ids(&place);
+        let mut file = fs::File::create(place.file("tenants/more.yaml")).unwrap();
+        std::io::Write::write_all(&mut file, people(&["ben"]).as_bytes()).unwrap();
+        // Somebody else's change goes through meanwhile.
+        place.write("tenants/users.yaml", &users(&["anna", "emil"]));
+        holds(&place, "emil", "enabled");
+        thread::sleep(Duration::from_secs(1));
+        std::io::Write::write_all(&mut file, people(&["cleo", "dora"]).as_bytes()).unwrap();
+        drop(file);
+        watch.says("6 as declared", 1);
+        let after = ids(&place);
+        assert!(before.iter().all(|status| after.contains(status)), "{policy}: {}", watch.printed());
+        // And whoever is gone for good goes.
+        place.write("tenants/more.yaml", &people(&["ben", "cleo"]));
+        let since = Instant::now();
+        while place.run("get users dora").out.contains("enabled") {
+            assert!(since.elapsed() < PATIENCE, "{}", watch.printed());
+            thread::sleep(Duration::from_millis(20));
+        }
+        watch.signal("TERM");
+        watch.ends(0);
+    }
+}
+
+#[test]
+fn nobody_is_removed_while_git_checks_out() {
+    let place = place(&["anna", "ben"]);
+    place.git("init --quiet --initial-branch=main", "2026-03-03T08:00:00Z");
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared", 1);
+    place.write(".git/index.lock", "");
+    place.write("tenants/users.yaml", &users(&["anna", "cleo"]));
+    holds(&place, "cleo", "enabled");
+    thread::sleep(Duration::from_secs(1));
+    holds(&place, "ben", "enabled");
+    fs::remove_file(place.file(".git/index.lock")).unwrap();
+    holds(&place, "ben", "retired");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn whoever_never_stops_writing_keeps_nobody_in() {
+    let place = place(&["anna", "ben"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared", 1);
+    let (stop, noise) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), place.file("tenants/noise.yaml"));
+    let stopped = Arc::clone(&stop);
+    let writer = thread::spawn(move || {
+        for row in 0_u32.. {
+            fs::write(&noise, format!("# {row}\n")).unwrap();
+            thread::sleep(Duration::from_millis(30));
+            if stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                break;
+            }
+        }
+    });
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]).replace("email: ben@", "enabled: false\n  email: ben@"));
+    holds(&place, "ben", "disabled");
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.join().unwrap();
+    watch.signal("TERM");
+    let printed = watch.ends(0);
+    assert!(!printed.contains("asked to stop"), "{printed}");
+}
+
+#[test]
+fn another_directory_in_its_place_is_not_taken_for_it() {
+    let place = Place::new();
+    place.write("tenantry.yaml", "apiVersion: tenantry.dev/v1alpha1\nkind: Project\nmetadata: { name: p }\nspec: { paths: [tenants], directory: { sqlite: { path: data/tenantry.db } } }\n");
+    place.write("tenants/all.yaml", &(company("north") + &users(&["anna", "ben"])));
+    fs::create_dir(place.file("data")).unwrap();
+    let watch = Watch::start(&place, "watch --interval 10m");
+    watch.says("3 as declared", 1);
+    place.run("lock ben --reason stolen").ended(0);
+    fs::rename(place.file("data"), place.file("unmounted")).unwrap();
+    fs::create_dir(place.file("data")).unwrap();
+    place.write("tenants/all.yaml", &(company("north") + &users(&["anna", "ben", "cleo"])));
+    watch.says("this is not the directory that was read before", 1);
+    assert!(place.run("get users").out.contains("Nothing."), "nobody was let in anew");
+    fs::remove_dir_all(place.file("data")).unwrap();
+    fs::rename(place.file("unmounted"), place.file("data")).unwrap();
+    holds(&place, "cleo", "enabled");
+    holds(&place, "ben", "locked");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn what_a_gate_refuses_keeps_no_leaver_in() {
+    let place = place(&["anna", "ben"]);
+    place.write("tenants/lead.yaml", &user("lead", "common-manager"));
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("4 as declared", 1);
+    fs::remove_file(place.file("tenants/lead.yaml")).unwrap();
+    watch.says("refused by the gate `last-holder`", 1);
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]).replace("email: ben@", "enabled: false\n  email: ben@"));
+    holds(&place, "ben", "disabled");
+    watch.says("the rest is refused by the gate `last-holder`", 1);
+    holds(&place, "lead", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
 #[test]
 fn a_folder_may_go_and_come_back() {
     let place = place(&["anna", "ben"]);

@@ -1,7 +1,7 @@
 //! What one change comes to, in words.
 
 use crate::{
-    model::{Body, Credential, Field, FieldChange, FieldValue, Kind, Place, State, visible},
+    model::{Body, Credential, Field, FieldChange, FieldValue, Kind, Method, Place, State, visible},
     plan::{Action, Change, Reason, Verb},
 };
 
@@ -39,7 +39,11 @@ fn request(credential: &Credential) -> String {
 /// How somebody new gets to sign in.
 fn signs_in(change: &Change, state: &State) -> String {
     match (state.key.kind, owed(change)) {
-        (Kind::User, Some(credential)) => format!("; credential: {}", request(credential)),
+        (Kind::User, Some(credential)) => {
+            let mailed = matches!(credential.method, Method::Invite | Method::Temporary);
+            let to = state.body.user().filter(|_| mailed).map(|user| format!(" to {}", visible(user.email.as_str())));
+            format!("; credential: {}{}", request(credential), to.unwrap_or_default())
+        }
         (Kind::User, None) => "; cannot sign in: no `credential`".into(),
         (Kind::Role | Kind::Company | Kind::Customer, _) => String::new(),
     }
@@ -48,7 +52,24 @@ fn signs_in(change: &Change, state: &State) -> String {
 /// `role: owner → operations-engineer`
 pub(crate) fn field_change(change: &FieldChange) -> String {
     let FieldChange { field, before, after } = change;
-    format!("{}: {} → {}", field.name(), value(before), value(after))
+    let (mut from, mut to) = (value(before), value(after));
+    if from == to
+        && let (FieldValue::Text(before), FieldValue::Text(after)) = (before, after)
+    {
+        // Both begin alike: what is cut off is what matters.
+        (from, to) = apart(&visible(before), &visible(after));
+    }
+    format!("{}: {from} → {to}", field.name())
+}
+
+/// Two long texts, each from a little before the place where they begin to differ.
+fn apart(before: &str, after: &str) -> (String, String) {
+    let same = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    let from = |text: &str| {
+        let rest: String = text.chars().skip(same.saturating_sub(LONGEST / 3)).collect();
+        format!("…{}", shortened(&rest))
+    };
+    (from(before), from(after))
 }
 
 fn value(value: &FieldValue) -> String {
@@ -199,5 +220,20 @@ fn told(difference: &FieldChange, change: &Change) -> bool {
         | Field::ManageCompanies
         | Field::ManageCustomers
         | Field::Requires => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_shows_where_it_differs() {
+        let long = |end: &str| FieldValue::Text(format!("{}{end}", "a".repeat(100)).into());
+        let change = FieldChange { field: Field::Email, before: long("@good.example"), after: long("@evil.example") };
+        let a = "a".repeat(19);
+        assert_eq!(field_change(&change), format!("email: …{a}@good.example → …{a}@evil.example"));
+        let change = FieldChange { field: Field::Email, before: FieldValue::None, after: long("@good.example") };
+        assert_eq!(field_change(&change), format!("email: none → {}…", "a".repeat(60)));
     }
 }

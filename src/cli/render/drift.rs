@@ -232,7 +232,10 @@ fn sentence(found: &Found) -> (Weight, String, String) {
             (Weight::Role, format!("user was {what}"), format!("users were {what}"))
         }
         Weight::Enabled => both(Weight::Enabled, if change.after.is_set() { "enabled" } else { "disabled" }),
-        Weight::Owner => both(Weight::Owner, "taken from us"),
+        Weight::Owner => match change.after.text() {
+            Some(owner) => both(Weight::Owner, &format!("given to the owner {owner}")),
+            None => both(Weight::Owner, "released"),
+        },
         Weight::Place => both(Weight::Place, "moved"),
         Weight::Name => both(Weight::Name, "renamed"),
         Weight::Other => both(Weight::Other, "edited"),

@@ -3,7 +3,8 @@
 //!
 //! | it waits for | and then |
 //! |---|---|
-//! | a change in the files | looks at once; a pass that is under way is stopped at the next object: leavers wait for nobody's mails |
+//! | a change in the files | looks at once; a pass that is under way stops its mails at the next one: leavers wait for nobody's |
+//! | files that somebody still writes | removes nobody who is not in them; deletes nobody before they have been at rest |
 //! | the interval, the next `expires` | looks |
 //! | a directory that is away, another run | tries again, soon at first |
 //! | SIGHUP | reads the project again; keeps the old one where the new one is wrong |
@@ -12,17 +13,22 @@
 mod eyes;
 mod pass;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
     time::Instant,
 };
 
 use self::{
     eyes::Eyes,
-    pass::{Came, Passes, Said},
+    pass::{Belief, Came, Passes, Said, Told},
 };
 use super::{
     args::{Format, ProjectArg},
@@ -45,6 +51,8 @@ use crate::{
 const SOON: Duration = Duration::from_secs(1);
 /// How long it takes at most.
 const LATE: Duration = Duration::from_mins(1);
+/// How long files have to be at rest until it is believed that something is to be deleted: that cannot be taken back.
+const REST: Duration = Duration::from_secs(3);
 
 /// Arguments of `tenantry watch`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +61,8 @@ const LATE: Duration = Duration::from_mins(1);
   tenantry watch tenants/ --interval 1m     and look every minute whether somebody else changed something
   tenantry watch tenants/ -o jsonl          what was done, one JSON value on each line
 
-Nobody is asked. What a gate refuses waits for `tenantry apply` by a person, and so does what was shut off outside.")]
+Nobody is asked. What a gate refuses waits for `tenantry apply` by a person, and so does what was shut off outside.
+SIGHUP reads the project file again; SIGTERM stops at the next object.")]
 pub(crate) struct Args {
     /// A folder is the whole declaration; a file is a part of it and removes nobody [default: `paths` of the project file].
     #[arg(value_name = "PATH")]
@@ -107,7 +116,21 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
         said: Said::default(),
     };
     let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::failed("cannot listen to signals").because(&error))?;
-    let watch = Watch { passes, project, interval: *interval, console, hangup, eyes: Eyes::open(), said: String::new() };
+    let project_file = place::project_file(project.project.as_deref(), paths.first().map(PathBuf::as_path))?;
+    let project_file = project_file.map(|file| (file.clone(), print_of(&[file])));
+    let mut watch = Watch {
+        passes,
+        project,
+        project_file,
+        interval: *interval,
+        console,
+        hangup,
+        eyes: Eyes::open(),
+        files: (0, Instant::now()),
+        said: String::new(),
+    };
+    watch.listen();
+    watch.files.0 = print_of(&watch.roots());
     // From here on the first signal asks, and only the second ends at once.
     interrupt.writing();
     watch.run(interrupt).await
@@ -116,16 +139,22 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
 struct Watch<'a> {
     passes: Passes,
     project: &'a ProjectArg,
+    /// The project file, and what told it from others when it was read.
+    project_file: Option<(PathBuf, u64)>,
     interval: Duration,
     console: Console,
     hangup: Signal,
     eyes: Eyes,
+    /// What tells the files from others, and since when they are these.
+    files: (u64, Instant),
     said: String,
 }
 
 /// Why a wait, or a pass, was over.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Heard {
-    Files,
+    /// The files are others: those with this fingerprint.
+    Files(u64),
     Time,
     Hangup,
     Stop,
@@ -135,64 +164,89 @@ impl Watch<'_> {
     async fn run(mut self, interrupt: &Interrupt) -> Result<Exit, Failure> {
         let (mut again, mut expectant) = (SOON, false);
         loop {
-            let print = self.look_at_files();
-            let (came, heard) = self.pass(print, expectant, interrupt).await;
-            expectant = matches!(heard, Some(Heard::Files));
-            if matches!(heard, Some(Heard::Stop)) {
-                self.say("stopped");
-                return Ok(Exit::Interrupted.when(came == Came::Cut));
-            }
-            if matches!(heard, Some(Heard::Hangup)) {
-                self.reload();
-            }
-            if heard.is_some() || came == Came::Cut {
-                continue;
-            }
-            let wait = match &came {
-                Came::Again(_) => again,
-                Came::Rest { standing: _, next } => self.interval.min(until(*next)),
-                Came::Stuck(_) | Came::Cut => self.interval,
+            self.listen();
+            let (came, heard) = self.pass(expectant, interrupt).await;
+            let heard = match heard {
+                Some(heard) => heard,
+                None if came == Came::Cut => Heard::Time,
+                None => {
+                    let wait = match &came {
+                        Came::Again(_) => again,
+                        Came::Rest { standing: _, next: _, doubt: true } => self.unrest(),
+                        Came::Rest { standing: _, next, doubt: false } => self.interval.min(until(*next)),
+                        Came::Stuck(_) | Came::Cut => self.interval,
+                    };
+                    again = if matches!(came, Came::Again(_)) { (again * 2).min(LATE) } else { SOON };
+                    self.tell(&came, wait);
+                    self.wait(wait, interrupt).await
+                }
             };
-            again = if matches!(came, Came::Again(_)) { (again * 2).min(LATE) } else { SOON };
-            self.tell(&came, wait);
-            match self.wait(print, wait, interrupt).await {
-                Heard::Files => expectant = true,
+            expectant = matches!(heard, Heard::Files(_));
+            match heard {
+                Heard::Files(print) => self.files = (print, Instant::now()),
                 Heard::Time => {}
                 Heard::Hangup => self.reload(),
                 Heard::Stop => {
                     self.say("stopped");
-                    return Ok(Exit::Done);
+                    return Ok(Exit::Interrupted.when(came == Came::Cut));
                 }
             }
         }
     }
 
-    /// One pass. What is heard meanwhile has it stop at the next object: what is left is taken up by the next one, which sees
-    /// to the leavers first.
-    async fn pass(&mut self, print: u64, expectant: bool, interrupt: &Interrupt) -> (Came, Option<Heard>) {
-        let stop = Stop::default();
-        let paths = self.roots();
-        let pass = self.passes.pass(expectant, stop.clone());
+    /// One pass. What is heard of the files meanwhile lets it finish its changes, so that whoever writes without a pause keeps
+    /// nobody in, and stops its mails; the next pass sees to the leavers first, and then to what is owed.
+    async fn pass(&mut self, expectant: bool, interrupt: &Interrupt) -> (Came, Option<Heard>) {
+        let (stop, mailing) = (Stop::default(), Arc::new(Notify::new()));
+        let told = Told { expectant, belief: self.belief(), stop: stop.clone(), mailing: Arc::clone(&mailing) };
+        let (paths, print) = (self.roots(), self.files.0);
+        let pass = self.passes.pass(told);
         tokio::pin!(pass);
         let heard = tokio::select! {
             came = &mut pass => return (came, None),
-            () = changed(&mut self.eyes, &paths, print) => Heard::Files,
+            print = changed(&mut self.eyes, &paths, print) => Heard::Files(print),
             _ = self.hangup.recv() => Heard::Hangup,
             () = interrupt.stopped() => Heard::Stop,
         };
+        if matches!(heard, Heard::Files(_)) {
+            tokio::select! {
+                came = &mut pass => return (came, Some(heard)),
+                () = mailing.notified() => {}
+                () = interrupt.stopped() => {
+                    stop.request();
+                    return (pass.await, Some(Heard::Stop));
+                }
+            }
+        }
         stop.request();
         (pass.await, Some(heard))
     }
 
-    async fn wait(&mut self, print: u64, wait: Duration, interrupt: &Interrupt) -> Heard {
-        let paths = self.roots();
+    async fn wait(&mut self, wait: Duration, interrupt: &Interrupt) -> Heard {
+        let (paths, print) = (self.roots(), self.files.0);
         let until = Instant::now() + wait;
         tokio::select! {
-            () = changed(&mut self.eyes, &paths, print) => Heard::Files,
+            print = changed(&mut self.eyes, &paths, print) => Heard::Files(print),
             () = tokio::time::sleep_until(until) => Heard::Time,
             _ = self.hangup.recv() => Heard::Hangup,
             () = interrupt.stopped() => Heard::Stop,
         }
+    }
+
+    /// How far it is believed that what is not there is not declared any more. Nobody may be writing; and what cannot be taken
+    /// back is believed only of files that have been at rest for a while.
+    fn belief(&self) -> Belief {
+        let writing = !self.eyes.at_rest() || self.roots().iter().any(|root| checked_out(root));
+        match (writing, self.files.1.elapsed() >= REST) {
+            (true, _) => Belief::None,
+            (false, false) => Belief::Retired,
+            (false, true) => Belief::All,
+        }
+    }
+
+    /// How long until the files may have been at rest for long enough.
+    fn unrest(&self) -> Duration {
+        REST.saturating_sub(self.files.1.elapsed()).max(Duration::from_millis(250))
     }
 
     /// The paths that are meant, whether or not they are there.
@@ -201,15 +255,21 @@ impl Watch<'_> {
         place::named(&self.passes.paths, &home.project.paths, &home.base)
     }
 
-    /// Listens to the files as they are now, and says what tells them from others.
-    fn look_at_files(&mut self) -> u64 {
+    /// Listens to the files as they are now.
+    fn listen(&mut self) {
         let roots = self.roots();
         self.eyes.turn_to(&roots);
         if let Some(why) = self.eyes.deaf() {
             let why = visible(why);
             self.say(&format!("not every change can be heard ({why}), so the files are looked at every two seconds"));
         }
-        print_of(&roots)
+        if let Some((file, print)) = &mut self.project_file {
+            let now = print_of(std::slice::from_ref(file));
+            if now != *print {
+                *print = now;
+                self.say("the project file has changed; what it said before is in force until SIGHUP");
+            }
+        }
     }
 
     fn reload(&mut self) {
@@ -218,6 +278,9 @@ impl Watch<'_> {
         match loaded {
             Ok((directory, home)) => {
                 (self.passes.directory, self.passes.home) = (directory, home);
+                if let Some((file, print)) = &mut self.project_file {
+                    *print = print_of(std::slice::from_ref(file));
+                }
                 self.say("the project was read again");
             }
             Err(failure) => {
@@ -232,7 +295,15 @@ impl Watch<'_> {
     fn tell(&mut self, came: &Came, wait: Duration) {
         let look = rounded(wait);
         let text = match came {
-            Came::Rest { standing, next: _ } => format!("{standing}; waiting for a change, and looking again in {look}"),
+            Came::Rest { standing, next: _, doubt: false } => {
+                format!("{standing}; waiting for a change, and looking again in {look}")
+            }
+            Came::Rest { standing, next: _, doubt: true } => {
+                format!(
+                    "{standing}; something is not declared any more, which counts when nobody has written for {} s",
+                    REST.as_secs()
+                )
+            }
             Came::Again(why) => format!("{}; trying again in {look}", visible(why)),
             Came::Stuck(why) => format!("{}; waiting for somebody to change that, and looking again in {look}", visible(why)),
             Came::Cut => return,
@@ -250,15 +321,22 @@ impl Watch<'_> {
     }
 }
 
-/// Waits until the files are not those of a fingerprint any more.
-async fn changed(eyes: &mut Eyes, paths: &[PathBuf], print: u64) {
+/// Waits until the files are not those of a fingerprint any more; says that of those they are.
+async fn changed(eyes: &mut Eyes, paths: &[PathBuf], print: u64) -> u64 {
     loop {
         eyes.turn_to(paths);
-        if print_of(paths) != print {
-            return;
+        let now = print_of(paths);
+        if now != print {
+            return now;
         }
         eyes.hint().await;
     }
+}
+
+/// Whether `git` is at work on the files: it takes this lock while it checks them out.
+fn checked_out(root: &Path) -> bool {
+    let Ok(root) = std::path::absolute(root) else { return false };
+    root.ancestors().any(|folder| folder.join(".git/index.lock").exists())
 }
 
 fn print_of(paths: &[PathBuf]) -> u64 {

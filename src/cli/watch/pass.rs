@@ -4,8 +4,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use crate::{
+    apply::Progress,
     cli::{
         args::Format,
         console::Console,
@@ -19,14 +21,38 @@ use crate::{
         session::{Problems, Session},
     },
     directory::{Directory, Stop},
-    model::Username,
+    model::{Field, FieldValue, Key, Username},
     pipeline::{ApplyError, Leases, Planned},
-    plan::{Plan, Verb},
+    plan::{Approved, Change, Plan, Reason, Verb},
     report::{Report, ResultKind},
 };
 
 /// How long a pass waits for another run before it says that it waits.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How far it is believed that something is not declared any more, since a file may be half written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Belief {
+    /// Somebody is writing.
+    None,
+    /// What loses nothing that does not come back: accounts that are shut off and kept.
+    Retired,
+    /// All of it: the files have been at rest for a while.
+    All,
+}
+
+/// What a pass is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// It is likely to have something to do.
+    pub(crate) expectant: bool,
+    /// How far absence is believed.
+    pub(crate) belief: Belief,
+    /// Set to have it stop at the next object.
+    pub(crate) stop: Stop,
+    /// Heard by whoever would stop it: all is done but the mails.
+    pub(crate) mailing: Arc<Notify>,
+}
 
 /// What a pass came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +63,8 @@ pub(crate) enum Came {
         standing: String,
         /// When something becomes due by time alone.
         next: Option<Timestamp>,
+        /// Something is not declared any more, and waits for the files to be at rest.
+        doubt: bool,
     },
     /// Not to its end: doing it again may help.
     Again(String),
@@ -71,30 +99,45 @@ pub(crate) struct Passes {
 impl Passes {
     /// Looks, and does what is to be done. One that expects to do something takes the lease first, and looks once; one that does
     /// not takes it only if there is.
-    pub(crate) async fn pass(&mut self, expectant: bool, stop: Stop) -> Came {
-        match self.attempt(expectant, stop).await {
+    pub(crate) async fn pass(&mut self, told: Told) -> Came {
+        match self.attempt(told).await {
             Ok(came) => came,
             Err(failure) => self.failed(&failure),
         }
     }
 
-    async fn attempt(&mut self, expectant: bool, stop: Stop) -> Result<Came, Failure> {
+    async fn attempt(&mut self, told: Told) -> Result<Came, Failure> {
+        let Told { expectant, belief, stop, mailing } = told;
         let leases = if expectant { Some(Leases::take(&*self.directory, WAIT).await?) } else { None };
         let (home, directory) = (self.home.clone(), Arc::clone(&self.directory));
         let mut session = Session::unattended(home, directory, &self.paths, self.actor.as_ref(), self.looked, self.console)?;
         let seen = session.look().await?;
-        let planned = session.plan_on(&seen);
+        let mut planned = session.plan_on(&seen);
+        let doubt = doubted(&planned.plan, belief);
+        if doubt {
+            planned = session.plan_doubting(&seen);
+        }
         let problems = session.diagnostics(&planned);
-        let changes = planned.plan.changes().next().is_some();
         self.say_problems(&session, &planned, &problems);
         self.said.failure.clear();
         let standing = standing(&planned);
-        if changes && planned.refused.is_empty() || self.said.standing != standing {
-            self.show(&session, &planned, &problems)?;
-        }
+        let new = self.said.standing != standing;
         self.said.standing = standing;
-        if let Some(refusal) = planned.refused.first() {
-            return Ok(Came::Stuck(format!("refused by the gate `{}`", refusal.gate.name())));
+        let gate = planned.refused.first().map(|refusal| refusal.gate.name());
+        if let Some(gate) = gate {
+            if new {
+                self.show(&session, &planned, &problems)?;
+            }
+            // What shuts somebody off by a word of their document, and passes by itself, waits for nobody who mends the rest.
+            session.approve(Some(shutting_off(&planned.plan)));
+            planned = session.plan_on(&seen);
+            if !planned.refused.is_empty() || planned.plan.changes().next().is_none() {
+                return Ok(Came::Stuck(format!("refused by the gate `{gate}`")));
+            }
+        }
+        let changes = planned.plan.changes().next().is_some();
+        if gate.is_none() && (changes || new) {
+            self.show(&session, &planned, &problems)?;
         }
         // Without changes it looks whether anything is new to the directory; with some, that is part of carrying them out.
         let leases = leases.filter(|_| changes);
@@ -105,14 +148,19 @@ impl Passes {
                 self.console.note(&format!("{things} changed outside Git: `tenantry history` says what and since when\n"));
             }
         }
+        let mails = |progress| {
+            if matches!(progress, Progress::Credentials(..)) {
+                mailing.notify_one();
+            }
+        };
         let carried = match leases {
-            Some(leases) => session.carry_out(&seen, &planned, leases, stop).await.map_err(ApplyError::from),
-            None => session.apply(&planned, WAIT, stop, &|_| {}).await,
+            Some(leases) => session.carry_out(&seen, &planned, leases, stop, &mails).await.map_err(ApplyError::from),
+            None => session.apply(&planned, WAIT, stop, &mails).await,
         };
         let came = match carried {
             Ok(report) => {
                 self.report(&session, &planned, &problems, &report)?;
-                came(&planned, &problems, &report, session.next_expiry())
+                came(&planned, &problems, &report, session.next_expiry(), doubt)
             }
             // It moved between the look and the lease: look again.
             Err(ApplyError::Stale(_)) => Came::Again("the directory changed meanwhile".into()),
@@ -123,7 +171,14 @@ impl Passes {
             Err(ApplyError::Directory(error)) => return Err(error.into()),
         };
         self.looked = Some(seen.at);
-        Ok(came)
+        // From here on another directory under this name, or an older one, is noticed.
+        if let Some(history) = session.history() {
+            history.past(None).await?;
+        }
+        match gate {
+            Some(gate) if matches!(came, Came::Rest { .. }) => Ok(Came::Stuck(format!("the rest is refused by the gate `{gate}`"))),
+            Some(_) | None => Ok(came),
+        }
     }
 
     /// What is wrong with the documents, and what else whoever watches should know.
@@ -188,7 +243,29 @@ fn standing(planned: &Planned) -> String {
     refused.chain(held).collect::<Vec<_>>().join("\n")
 }
 
-fn came(planned: &Planned, problems: &Problems, report: &Report, next: Option<Timestamp>) -> Came {
+/// Whether a plan takes something for not declared any more that may only be half written.
+fn doubted(plan: &Plan, belief: Belief) -> bool {
+    plan.changes().filter(|change| change.reason == Reason::NotDeclared).any(|change| match belief {
+        Belief::None => true,
+        Belief::Retired => matches!(change.verb(), Verb::Delete | Verb::Release),
+        Belief::All => false,
+    })
+}
+
+/// Of a plan, what shuts people off: because their document says so, because of what stands above them, or because of the time.
+fn shutting_off(plan: &Plan) -> Approved {
+    let mut approved = Approved::of(plan);
+    let shuts = |key: &Key| {
+        let change = plan.decision(key).and_then(|decision| decision.change.as_ref());
+        let off =
+            |change: &Change| change.fields().iter().any(|it| it.field == Field::Enabled && it.after == FieldValue::Flag(false));
+        change.is_some_and(|change| off(change) && change.reason != Reason::NotDeclared)
+    };
+    approved.changes.retain(|key, _| shuts(key));
+    approved
+}
+
+fn came(planned: &Planned, problems: &Problems, report: &Report, next: Option<Timestamp>, doubt: bool) -> Came {
     if report.interrupted {
         return Came::Cut;
     }
@@ -211,5 +288,5 @@ fn came(planned: &Planned, problems: &Problems, report: &Report, next: Option<Ti
     if problems.errors > 0 {
         standing.push(counted(problems.errors, "problem in the documents", "problems in the documents"));
     }
-    Came::Rest { standing: standing.join(", "), next }
+    Came::Rest { standing: standing.join(", "), next, doubt }
 }

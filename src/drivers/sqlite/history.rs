@@ -81,7 +81,6 @@ type Last = (i64, [u8; 32]);
 /// What the records of a file came to, as far as they have been read.
 #[derive(Debug)]
 pub(super) struct Known {
-    file: Option<super::FileId>,
     /// The number and the hash of the last record that was read.
     last: Last,
     past: Arc<Past>,
@@ -99,32 +98,30 @@ pub(super) fn past(path: &Path, until: Timestamp) -> Result<Past, DirectoryError
     Ok(past)
 }
 
-/// What all records come to. Those that are known already, because this trail goes on where they end, are not read again.
+/// What all records come to. Those that are known already are not read again. A trail that does not go on where the known one
+/// ends is that of another directory, or of this one at another time, and is refused as long as this program runs: whoever looks
+/// again and again must not take a folder that was unmounted for a new directory.
 pub(super) fn present(path: &Path, known: &mut Option<Known>) -> Result<Arc<Past>, DirectoryError> {
+    let other = || {
+        let cause = "this is not the directory that was read before, or not all of it; if that is meant, start again";
+        DirectoryError::new(format!("read {}", path.display()), ErrorKind::Incomplete).because(cause)
+    };
     if !schema::exists(path)? {
-        *known = None;
-        return Ok(Arc::default());
+        return if known.is_some() { Err(other()) } else { Ok(Arc::default()) };
     }
-    let file = super::file_id(path);
     let connection = schema::reader(path)?;
     let (last, looked) = head(&connection)?;
-    let goes_on = |known: &Known| known.file == file && file.is_some() && is_record(&connection, known.last);
-    let (from, before) = match known.take().filter(goes_on) {
-        Some(Known { file: _, last, past }) => (last.0, Some(past)),
-        None => (0, None),
-    };
+    if known.as_ref().is_some_and(|known| !is_record(&connection, known.last)) {
+        return Err(other());
+    }
+    let from = known.as_ref().map_or(0, |known| known.last.0);
     let more = parts(path, &connection, (from, last.0), i64::MAX)?;
-    let mut past = match before {
-        Some(before) => {
-            let mut past = before;
-            Arc::make_mut(&mut past).extend(more);
-            past
-        }
-        None => Arc::new(more),
-    };
-    Arc::make_mut(&mut past).looked = looked;
-    *known = Some(Known { file, last, past: Arc::clone(&past) });
-    Ok(past)
+    let known = known.get_or_insert_with(|| Known { last, past: Arc::default() });
+    let past = Arc::make_mut(&mut known.past);
+    past.extend(more);
+    past.looked = looked;
+    known.last = last;
+    Ok(Arc::clone(&known.past))
 }
 
 /// The last record, and when somebody last looked.

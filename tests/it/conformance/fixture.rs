@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use smol_str::SmolStr;
 use tenantry::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
-    history::drift,
+    history::{drift, news},
     model::{
         Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
         Name, Paragraph, PasswordHash, Phone, Place, RemoteId, Role, State, TokenHash, User, Username,
@@ -53,7 +53,8 @@ impl Org {
         assert!(observed.strangers.is_sorted_by(|a, b| a.id < b.id));
         if let Some(history) = self.directory.history() {
             // What was recorded is what there is: otherwise somebody else would seem to have changed it.
-            assert_eq!(drift(&history.past(None).await.unwrap(), &observed), []);
+            let past = history.past(None).await.unwrap();
+            assert_eq!((news(&past, &observed), drift(&past, &observed)), (Vec::new(), Vec::new()));
         }
         observed
     }
