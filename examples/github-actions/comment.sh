@@ -13,8 +13,8 @@ set -eu
 plan=$1
 http=${TENANTRY_HTTP:-$(dirname "$0")/http.sh}
 issues=$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/issues
-TENANTRY_HEADER="Authorization: Bearer $GITHUB_TOKEN"
-export TENANTRY_HEADER
+TENANTRY_TOKEN=$GITHUB_TOKEN
+export TENANTRY_TOKEN
 
 mark=$(head -n 1 "$plan")
 case $mark in

@@ -1,19 +1,20 @@
 #!/bin/sh
 # Gets the plan that was approved with a merge: ci/fetch.sh PLAN.json
 #
-# From the commit on the main branch to the pull request that was merged as it, from there to the last successful plan of the
-# head that was merged, and from there to what that run has kept. Never from a comment: anybody may edit one.
+# From the commit on the main branch to the pull request that was merged into it as that, from there to the successful plans of
+# the head that was merged, and from there to the last that was kept for this pull request. Never from a comment: anybody may
+# edit one.
 #
-#   GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_SHA  set by GitHub
-#   GITHUB_TOKEN                                   with `contents: read`, `pull-requests: read`, `actions: read`
-#   PLAN_WORKFLOW                                  the workflow that plans; default `tenantry-plan.yaml`
+#   GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_REF_NAME  set by GitHub
+#   GITHUB_TOKEN   with `contents: read`, `pull-requests: read`, `actions: read`
+#   PLAN_WORKFLOW  the workflow that plans; default `tenantry-plan.yaml`
 set -eu
 
 plan=$1
 http=${TENANTRY_HTTP:-$(dirname "$0")/http.sh}
 api=$GITHUB_API_URL/repos/$GITHUB_REPOSITORY
-TENANTRY_HEADER="Authorization: Bearer $GITHUB_TOKEN"
-export TENANTRY_HEADER
+TENANTRY_TOKEN=$GITHUB_TOKEN
+export TENANTRY_TOKEN
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -23,22 +24,29 @@ none() {
 }
 
 "$http" GET "$api/commits/$GITHUB_SHA/pulls?per_page=100" >"$work/pulls.json"
-head=$(jq -r --arg sha "$GITHUB_SHA" 'map(select(.merged_at != null and .merge_commit_sha == $sha)) | .[0].head.sha // ""' \
-    "$work/pulls.json")
-[ -n "$head" ] || none "$GITHUB_SHA is no merge of a pull request"
+# One that was merged into another branch was planned against that one, even if its commit got here later.
+jq --arg sha "$GITHUB_SHA" --arg base "$GITHUB_REF_NAME" \
+    'map(select(.merged_at != null and .merge_commit_sha == $sha and .base.ref == $base)) | .[0]' \
+    "$work/pulls.json" >"$work/pull.json"
+number=$(jq -r '.number // ""' "$work/pull.json")
+head=$(jq -r '.head.sha // ""' "$work/pull.json")
+[ -n "$number" ] || none "$GITHUB_SHA is no merge of a pull request into $GITHUB_REF_NAME"
 
 "$http" GET "$api/actions/workflows/${PLAN_WORKFLOW:-tenantry-plan.yaml}/runs?head_sha=$head&event=pull_request&status=success&per_page=100" \
     >"$work/runs.json"
 # The run of a fork is no run of ours, whatever its commit.
-run=$(jq -r --arg sha "$head" --arg repository "$GITHUB_REPOSITORY" '.workflow_runs
-    | map(select(.head_sha == $sha and .conclusion == "success" and .head_repository.full_name == $repository))
-    | max_by(.run_number) | .id // ""' "$work/runs.json")
-[ -n "$run" ] || none "No plan of $head has succeeded"
+jq --arg sha "$head" --arg repository "$GITHUB_REPOSITORY" '.workflow_runs
+    | map(select(.head_sha == $sha and .conclusion == "success" and .head_repository.full_name == $repository) | .id)' \
+    "$work/runs.json" >"$work/ours.json"
+[ "$(jq length "$work/ours.json")" -gt 0 ] || none "No plan of $head has succeeded"
 
-"$http" GET "$api/actions/runs/$run/artifacts?name=tenantry-plan&per_page=100" >"$work/artifacts.json"
-# A run that was started again has kept one for each attempt.
-archive=$(jq -r '.artifacts | map(select(.name == "tenantry-plan" and (.expired | not))) | max_by(.id) | .archive_download_url // ""' \
-    "$work/artifacts.json")
-[ -n "$archive" ] || none "The plan of $head is not kept any more"
-"$http" GET "$archive" >"$work/plan.zip"
+# A run does not say for long whose it was: GitHub forgets that with the merge. So what it keeps bears the number, and two pull
+# requests with one head are told apart by it. The newest is what the comment shows, in whatever order runs were started again.
+name=tenantry-plan-$number
+"$http" GET "$api/actions/artifacts?name=$name&per_page=100" >"$work/artifacts.json"
+artifact=$(jq -r --arg name "$name" --slurpfile ours "$work/ours.json" '.artifacts
+    | map(select(.name == $name and (.expired | not) and (.workflow_run.id as $run | $ours[0] | index($run))))
+    | max_by(.id) | .id // ""' "$work/artifacts.json")
+[ -n "$artifact" ] || none "No plan of $head for #$number is kept any more"
+"$http" GET "$api/actions/artifacts/$artifact/zip" >"$work/plan.zip"
 unzip -p "$work/plan.zip" plan.json >"$plan"

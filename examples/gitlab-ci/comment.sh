@@ -11,8 +11,8 @@ set -eu
 plan=$1
 http=${TENANTRY_HTTP:-$(dirname "$0")/http.sh}
 notes=$CI_API_V4_URL/projects/$CI_PROJECT_ID/merge_requests/$CI_MERGE_REQUEST_IID/notes
-TENANTRY_HEADER="PRIVATE-TOKEN: $TENANTRY_NOTES_TOKEN"
-export TENANTRY_HEADER
+TENANTRY_TOKEN=$TENANTRY_NOTES_TOKEN
+export TENANTRY_TOKEN
 
 mark=$(head -n 1 "$plan")
 case $mark in

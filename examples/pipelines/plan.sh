@@ -7,8 +7,20 @@
 #
 #   TENANTRY        the program; default `tenantry`
 #   TENANTRY_ALLOW  flags that narrow a gate, the same as for apply.sh: --allow-removals 12
-#   TENANTRY_OWNER  the owner that the project file names; for a comment where there is no plan
+#   TENANTRY_OWNER  whose plan it is, for a comment where there is none; default what `tenantry.yaml` says
 set -u
+
+# A comment without a plan has to carry the mark of those with one, or the last good plan would stay beside it. The program is
+# not asked: it may be what fails. Its rule: `spec.owner`, else `metadata.name`, else (without a project file) `default`.
+owner() {
+    name=${TENANTRY_OWNER:-}
+    # One line without remarks and quotes, so that it does not matter how it is written.
+    line=$(sed -e 's/^#.*//' -e 's/[[:blank:]]#.*//' tenantry.yaml 2>/dev/null | tr '\r\n\t' '   ' | tr -d "\"'")
+    for key in '[{, ]owner' 'metadata: *{\{0,1\} *name'; do
+        [ -n "$name" ] || name=$(printf '%s\n' "$line" | sed -n "s/^.*$key: *\([a-z0-9.-]\{1,\}\).*/\1/p")
+    done
+    echo "${name:-default}"
+}
 
 out=$1
 mkdir -p "$out"
@@ -24,7 +36,7 @@ cat "$out/errors.txt" >&2
 if [ ! -s "$out/plan.md" ]; then
     # No plan came about: the comment says so, or it would show the one before.
     {
-        printf '<!-- tenantry-plan %s -->\n' "${TENANTRY_OWNER:-default}"
+        printf '<!-- tenantry-plan %s -->\n' "$(owner)"
         # The backquotes are those of Markdown.
         # shellcheck disable=SC2016
         printf '**There is no plan**: `tenantry plan` ended with %s.\n\n<pre>\n' "$code"

@@ -94,15 +94,24 @@ fn a_workflow_has_no_more_rights_than_it_needs() {
 #[test]
 fn forks_get_no_secrets_and_merges_queue() {
     let plan = workflow("plan");
-    assert_eq!(plan["on"], json!({ "pull_request": null }), "never `pull_request_target`");
-    assert!(!plan["jobs"]["validate"].to_string().contains("secrets."));
+    let types = ["opened", "reopened", "synchronize", "edited"];
+    let on = json!({ "pull_request": { "branches": ["main"], "types": types } });
+    assert_eq!(plan["on"], on, "never `pull_request_target`; another base branch is a new plan");
+    for part in [&plan["env"], &plan["jobs"]["validate"]] {
+        let part = part.to_string();
+        assert!(!part.contains("secrets.") && !part.contains("vars."), "a fork has none: {part}");
+    }
     assert_eq!(plan["jobs"]["plan"]["if"], "github.event.pull_request.head.repo.full_name == github.repository");
     let steps = plan["jobs"]["plan"]["steps"].as_array().unwrap();
     let step = |name: &str| steps.iter().position(|step| step["name"] == name).unwrap();
     assert!(step("Plan") < step("Show the plan") && step("Show the plan") < step("Keep the plan"));
     assert_eq!(steps[step("Show the plan")]["if"], "${{ !cancelled() }}", "a plan that failed is shown as well");
     assert_eq!(steps[step("Keep the plan")]["if"], Value::Null, "and is not kept");
-    assert_eq!(steps[step("Keep the plan")]["with"]["name"], "tenantry-plan", "what fetch.sh looks for");
+    assert_eq!(
+        steps[step("Keep the plan")]["with"]["name"],
+        "tenantry-plan-${{ github.event.pull_request.number }}",
+        "what fetch.sh looks for"
+    );
     let apply = workflow("apply");
     assert_eq!(apply["on"], json!({ "push": { "branches": ["main"] } }));
     assert_eq!(apply["concurrency"], json!({ "group": "tenantry-apply", "cancel-in-progress": false, "queue": "max" }));
@@ -111,9 +120,27 @@ fn forks_get_no_secrets_and_merges_queue() {
     let jobs = read(&examples().join("gitlab-ci/gitlab-ci.yaml"));
     let only = |job: &str| jobs[job]["rules"][0]["if"].as_str().unwrap().to_owned();
     assert!(only("plan").contains("$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID"));
+    assert!(only("plan").contains("$CI_MERGE_REQUEST_TARGET_BRANCH_NAME == $CI_DEFAULT_BRANCH"));
     assert_eq!(jobs["plan"]["after_script"], json!(["ci/comment.sh out/plan.md"]), "which runs after a failure as well");
     assert_eq!(jobs["plan"]["artifacts"]["when"], "on_success");
     assert_eq!(jobs["plan"]["artifacts"]["paths"], json!(["out/plan.json"]), "what fetch.sh looks for");
     assert!(only("apply").contains("$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"));
     assert_eq!((&jobs["apply"]["resource_group"], &jobs["apply"]["interruptible"]), (&json!("tenantry-apply"), &json!(false)));
+}
+
+#[test]
+fn one_program_is_named_where_forks_have_it_too() {
+    let mut named: Vec<Value> = ["plan", "apply", "drift"].map(|name| workflow(name)["env"].clone()).into();
+    for name in ["plan", "apply", "drift"] {
+        for job in workflow(name)["jobs"].as_object().unwrap().values() {
+            assert_eq!((&job["env"]["TENANTRY_URL"], &job["env"]["TENANTRY_SHA256"]), (&Value::Null, &Value::Null), "{name}");
+        }
+    }
+    named.push(read(&examples().join("gitlab-ci/gitlab-ci.yaml"))["variables"].clone());
+    for it in &named {
+        let (url, sum) = (it["TENANTRY_URL"].as_str().unwrap(), it["TENANTRY_SHA256"].as_str().unwrap());
+        assert!(url.starts_with("https://") && !url.contains('$'), "{url}");
+        assert!(sum.len() == 64 && sum.bytes().all(|it| it.is_ascii_hexdigit()), "{sum}");
+        assert_eq!((url, sum), (named[0]["TENANTRY_URL"].as_str().unwrap(), named[0]["TENANTRY_SHA256"].as_str().unwrap()));
+    }
 }

@@ -22,7 +22,15 @@ pub(super) struct Asked {
     pub(super) body: String,
 }
 
-type Answers = BTreeMap<String, (u16, Vec<u8>)>;
+type Answers = BTreeMap<String, Answer>;
+
+/// What is said to one call.
+#[derive(Debug, Clone)]
+enum Answer {
+    Body(Vec<u8>),
+    /// It is to be had elsewhere.
+    Redirect(String),
+}
 
 /// The listener.
 pub(super) struct Forge {
@@ -36,7 +44,17 @@ pub(super) struct Forge {
 impl Forge {
     /// Answers each `METHOD /path?query` as it is told; anything else with 404.
     pub(super) fn answering<B: Into<Vec<u8>>>(answers: impl IntoIterator<Item = (String, B)>) -> Self {
-        let answers: Answers = answers.into_iter().map(|(line, body)| (line, (200, body.into()))).collect();
+        Self::redirecting(answers, &[])
+    }
+
+    /// The same; some calls are sent to another address, as forges do with what they keep elsewhere.
+    pub(super) fn redirecting<B: Into<Vec<u8>>>(
+        answers: impl IntoIterator<Item = (String, B)>,
+        redirects: &[(String, String)],
+    ) -> Self {
+        let bodies = answers.into_iter().map(|(line, body)| (line, Answer::Body(body.into())));
+        let elsewhere = redirects.iter().map(|(line, url)| (line.clone(), Answer::Redirect(url.clone())));
+        let answers: Answers = bodies.chain(elsewhere).collect();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -92,8 +110,12 @@ fn serve(mut stream: TcpStream, answers: &Answers, heard: &Mutex<Vec<Asked>>) {
     let length = headers.get("content-length").map_or(0, |it| it.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    let (status, answer) = answers.get(&format!("{method} {path}")).cloned().unwrap_or((404, b"{}".to_vec()));
+    let (top, answer) = match answers.get(&format!("{method} {path}")).cloned() {
+        Some(Answer::Body(body)) => ("200 It".to_owned(), body),
+        Some(Answer::Redirect(url)) => (format!("302 Elsewhere\r\nLocation: {url}"), Vec::new()),
+        None => ("404 Nothing".to_owned(), b"{}".to_vec()),
+    };
     heard.lock().unwrap().push(Asked { method, path, headers, body: String::from_utf8(body).unwrap() });
-    let top = format!("HTTP/1.1 {status} It\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    let top = format!("HTTP/1.1 {top}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
     stream.write_all(top.as_bytes()).and_then(|()| stream.write_all(&answer)).unwrap();
 }

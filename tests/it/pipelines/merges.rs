@@ -2,7 +2,7 @@
 
 use std::{fs, fs::File, thread, time::Duration};
 
-use super::site::{Ended, Site, tenants};
+use super::site::{Ended, Site, examples, tenants};
 
 /// Adds somebody.
 fn with(name: &str) -> impl FnOnce(String) -> String {
@@ -56,14 +56,70 @@ fn what_was_planned_before_another_merge_goes_on_after_it() {
     assert!(err.contains("Not everything that is declared is true yet:\n  held    user/default/mara: the approved plan does not"));
     assert_eq!(site.people(), ["sofia", "timo (off)"]);
     assert_eq!(changed(&site, "apply-gone/out/applied.json"), ["disable user/default/timo"]);
-    // The earlier merge was checked out before the other one: there Timo is still declared, and nobody approved to let him in.
-    let Ended { err, .. } = site.apply("mara", &[]).with(6);
-    assert!(err.contains("held    user/default/timo: the approved plan does not enable it"), "{err}");
+    // The earlier merge was pushed before the other one: Timo is still declared by that commit, but not where the job looks.
+    let Ended { out, err, .. } = site.apply("mara", &[]).with(0);
+    assert!(!out.contains("timo") && !err.contains("timo"), "{out}{err}");
     assert_eq!(changed(&site, "apply-mara/out/applied.json"), ["create user/default/mara"]);
     assert_eq!(site.people(), ["mara", "sofia", "timo (off)"]);
-    // In their order nothing is left, and nothing is done twice.
+    // Nothing is left, and nothing is done twice.
     let Ended { err, .. } = site.apply("gone", &[]).with(0);
     assert!(err.contains("1 change of the approved plan is not wanted any more"), "{err}");
+}
+
+#[test]
+fn a_job_that_is_started_again_does_not_do_what_was_reverted() {
+    for forge in ["github-actions", "gitlab-ci"] {
+        let site = Site::new(forge);
+        site.plan("mara", with("mara"), &[]).with(0);
+        site.merge("mara");
+        // Its job finds somebody else at work.
+        let lock = File::options().create(true).append(true).open(site.path("directory.db.lock")).unwrap();
+        lock.lock().unwrap();
+        site.apply("mara", &[("TENANTRY_WAIT", "0s")]).with(7);
+        lock.unlock().unwrap();
+        // Meanwhile nobody wants Mara any more.
+        site.plan("revert", without("mara"), &[]).with(0);
+        site.merge("revert");
+        site.apply("revert", &[]).with(0);
+        let Ended { err, .. } = site.apply("mara", &[]).with(0);
+        assert!(err.contains("1 change of the approved plan is not wanted any more"), "{forge}: {err}");
+        assert_eq!(site.people(), ["sofia", "timo"], "{forge}");
+    }
+}
+
+#[test]
+fn a_comment_without_a_plan_takes_the_place_of_one_with_it() {
+    let site = Site::new("github-actions");
+    let first = |variables: &[(&str, &str)]| {
+        let output = site.script("quickstart", &["../seed/ci/plan.sh", "out"], variables).output().unwrap();
+        let ended = Ended::of(output);
+        (ended.code, site.read("quickstart/out/plan.md").lines().next().unwrap().to_owned())
+    };
+    fs::create_dir(site.path("quickstart")).unwrap();
+    for file in ["tenantry.yaml", "tenants.yaml"] {
+        fs::copy(examples().join("quickstart").join(file), site.path("quickstart").join(file)).unwrap();
+    }
+    let said = site.read("quickstart/tenantry.yaml");
+    let name = "metadata: { name: quickstart }";
+    let cases = [
+        (name, name, "quickstart"),
+        (name, "metadata:\n  name: \"quickstart\" # name: other\n", "quickstart"),
+        ("spec:", "spec:\n  regions: [{ name: europe }]", "quickstart"),
+        ("spec:", "spec:\r\n  owner: platform-2 # owner: other\r\n", "platform-2"),
+        ("spec:", "# owner: other\nspec:\n  \"owner\": 'north'", "north"),
+    ];
+    for (from, to, owner) in cases {
+        assert!(said.contains(from), "{from}");
+        fs::write(site.path("quickstart/tenantry.yaml"), said.replacen(from, to, 1)).unwrap();
+        let mark = format!("<!-- tenantry-plan {owner} -->");
+        assert_eq!(first(&[]), (Some(0), mark.clone()), "{to}");
+        // No program, no plan.
+        assert_eq!(first(&[("TENANTRY", "/nowhere/tenantry")]), (Some(127), mark), "{to}");
+    }
+    let told = [("TENANTRY", "/nowhere/tenantry"), ("TENANTRY_OWNER", "told")];
+    assert_eq!(first(&told).1, "<!-- tenantry-plan told -->");
+    fs::remove_file(site.path("quickstart/tenantry.yaml")).unwrap();
+    assert_eq!(first(&[("TENANTRY", "/nowhere/tenantry")]).1, "<!-- tenantry-plan default -->");
 }
 
 #[test]
@@ -73,8 +129,6 @@ fn two_applies_at_the_same_time_wait_for_each_other() {
     site.plan("gone", without("timo"), &[]).with(0);
     site.merge("mara");
     site.merge("gone");
-    // Both from main with both merges in it.
-    site.git("apply-mara", &["pull", "--quiet", "origin", "main"]);
     // Somebody holds the lock, so that both have planned before either may write.
     let lock = File::options().create(true).append(true).open(site.path("directory.db.lock")).unwrap();
     lock.lock().unwrap();

@@ -21,6 +21,7 @@ fn variables<'v>(site: &Site, url: &'v str, sha: &'v str) -> Vec<(&'static str, 
             ("GITHUB_REPOSITORY", "acme/tenants"),
             ("GITHUB_TOKEN", TOKEN),
             ("GITHUB_SHA", sha),
+            ("GITHUB_REF_NAME", "main"),
             ("PR_NUMBER", "7"),
         ],
         _ => vec![
@@ -28,6 +29,7 @@ fn variables<'v>(site: &Site, url: &'v str, sha: &'v str) -> Vec<(&'static str, 
             ("CI_PROJECT_ID", "42"),
             ("CI_MERGE_REQUEST_IID", "7"),
             ("CI_COMMIT_SHA", sha),
+            ("CI_COMMIT_BRANCH", "main"),
             ("TENANTRY_NOTES_TOKEN", TOKEN),
             ("TENANTRY_READ_TOKEN", TOKEN),
         ],
@@ -51,12 +53,30 @@ fn lines(asked: &[Asked]) -> Vec<String> {
 
 /// The last call carries the plan, with the token.
 #[track_caller]
-fn carries_the_plan(asked: &[Asked], header: &str, token: &str) {
+fn carries_the_plan(asked: &[Asked]) {
     let last = asked.last().unwrap();
     let body: Value = serde_json::from_str(&last.body).unwrap();
     assert_eq!(body, json!({ "body": format!("{MARK}\n\"Plan\" with ünïcode\n\tand more\n") }));
     assert_eq!(last.headers["content-type"], "application/json");
-    assert!(asked.iter().all(|it| it.headers[header] == token));
+    assert!(asked.iter().all(knows_the_token));
+}
+
+/// In the one header that is not passed on with a redirect.
+fn knows_the_token(asked: &Asked) -> bool {
+    asked.headers.get("authorization").is_some_and(|it| *it == format!("Bearer {TOKEN}"))
+}
+
+/// Something that a forge keeps elsewhere: another host, which must not learn the token.
+fn elsewhere(content: &[u8]) -> (Forge, String) {
+    let store = Forge::answering([("GET /store/it?signed=1".to_owned(), content)]);
+    let url = format!("{}/store/it?signed=1", store.url.replace("127.0.0.1", "localhost"));
+    (store, url)
+}
+
+#[track_caller]
+fn heard_no_token(store: &Forge) {
+    let asked = store.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|it| !format!("{it:?}").contains(TOKEN)), "{asked:?}");
 }
 
 #[test]
@@ -76,7 +96,7 @@ fn the_comment_of_a_pull_request_is_found_and_updated() {
     for comments in [json!([]), others] {
         let asked = comment(&site, &[(&page(1), comments), post.clone()]);
         assert_eq!(lines(&asked), [page(1), post.0.to_owned()]);
-        carries_the_plan(&asked, "authorization", &format!("Bearer {TOKEN}"));
+        carries_the_plan(&asked);
     }
     // On the second page, with the line ends of a browser.
     let first: Vec<Value> = (0..100).map(|id| ours(id, "chatter")).collect();
@@ -84,7 +104,7 @@ fn the_comment_of_a_pull_request_is_found_and_updated() {
     let patch = ("PATCH /repos/acme/tenants/issues/comments/200", json!({}));
     let asked = comment(&site, &[(&page(1), json!(first)), (&page(2), second), patch.clone(), post]);
     assert_eq!(lines(&asked), [page(1), page(2), patch.0.to_owned()]);
-    carries_the_plan(&asked, "authorization", &format!("Bearer {TOKEN}"));
+    carries_the_plan(&asked);
 }
 
 #[test]
@@ -96,13 +116,13 @@ fn the_note_of_a_merge_request_is_found_and_updated() {
     let post = ("POST /projects/42/merge_requests/7/notes", json!({}));
     let asked = comment(&site, &[user.clone(), (&page(1), json!([note(1, 8, MARK), note(2, 9, "no")])), post.clone()]);
     assert_eq!(lines(&asked), [user.0, &page(1), post.0]);
-    carries_the_plan(&asked, "private-token", TOKEN);
+    carries_the_plan(&asked);
     let first: Vec<Value> = (0..100).map(|id| note(id, 9, "chatter")).collect();
     let put = ("PUT /projects/42/merge_requests/7/notes/200", json!({}));
     let second = json!([note(200, 9, &format!("{MARK}\nbefore"))]);
     let asked = comment(&site, &[user.clone(), (&page(1), json!(first)), (&page(2), second), put.clone(), post]);
     assert_eq!(lines(&asked), [user.0, &page(1), &page(2), put.0]);
-    carries_the_plan(&asked, "private-token", TOKEN);
+    carries_the_plan(&asked);
 }
 
 #[test]
@@ -120,9 +140,10 @@ fn a_refused_call_and_a_text_that_is_no_plan_fail() {
 }
 
 /// Gets the plan of a merge; what was asked, and what the job then applies.
-fn fetch(site: &Site, sha: &str, answers: Vec<(String, Vec<u8>)>) -> (Ended, Vec<String>) {
-    let forge = Forge::answering(answers);
+fn fetch(site: &Site, sha: &str, answers: Vec<(String, Vec<u8>)>, redirects: &[(String, String)]) -> (Ended, Vec<String>) {
+    let forge = Forge::redirecting(answers, redirects);
     let output = site.script("apply-mara", &["ci/fetch.sh", "approved.json"], &variables(site, &forge.url, sha)).output().unwrap();
+    assert!(forge.asked().iter().all(knows_the_token));
     (Ended::of(output), forge.lines())
 }
 
@@ -153,11 +174,15 @@ fn a_merge_gets_the_plan_of_its_pull_request() {
         .output()
         .unwrap();
     Ended::of(zipped).with(0);
-    let pulls = json!([
-        { "merged_at": "2026-01-01", "merge_commit_sha": "another", "head": { "sha": "wrong" } },
-        { "merged_at": null, "merge_commit_sha": sha, "head": { "sha": "wrong" } },
-        { "merged_at": "2026-01-01", "merge_commit_sha": sha, "head": { "sha": head } },
-    ]);
+    let pull = |number: u64, merged: Option<&str>, sha: &str, base: &str, head: &str| json!({ "number": number, "merged_at": merged, "merge_commit_sha": sha, "base": { "ref": base }, "head": { "sha": head } });
+    let day = Some("2026-01-01");
+    let others = [
+        pull(5, day, "another", "main", "wrong"),
+        pull(6, None, &sha, "main", "wrong"),
+        // Its commit came to main later, by another way.
+        pull(8, day, &sha, "release", &head),
+    ];
+    let pulls = json!([&others[0], &others[1], &others[2], pull(7, day, &sha, "main", &head)]);
     let run = |id: u64, number: u64, sha: &str, conclusion: &str, repository: &str| {
         json!({ "id": id, "run_number": number, "head_sha": sha, "conclusion": conclusion,
                 "head_repository": { "full_name": repository } })
@@ -165,35 +190,41 @@ fn a_merge_gets_the_plan_of_its_pull_request() {
     let runs = json!({ "workflow_runs": [
         run(10, 1, &head, "success", "acme/tenants"), run(11, 2, &head, "success", "acme/tenants"),
         run(12, 3, &head, "failure", "acme/tenants"), run(13, 4, &head, "success", "eve/tenants"),
-        run(14, 5, "older", "success", "acme/tenants"),
+        run(14, 5, "older", "success", "acme/tenants"), run(15, 6, &head, "success", "acme/tenants"),
     ] });
-    let artifact = |id: u64, name: &str, expired: bool, url: &str| json!({ "id": id, "name": name, "expired": expired, "archive_download_url": url });
+    let artifact = |id: u64, name: &str, expired: bool, run: u64| json!({ "id": id, "name": name, "expired": expired, "workflow_run": { "id": run } });
     let pulls_line = format!("GET /repos/acme/tenants/commits/{sha}/pulls?per_page=100");
     let runs_line = format!(
         "GET /repos/acme/tenants/actions/workflows/tenantry-plan.yaml/runs?head_sha={head}&event=pull_request&status=success&per_page=100"
     );
-    let kept_line = "GET /repos/acme/tenants/actions/runs/11/artifacts?name=tenantry-plan&per_page=100".to_owned();
-    // The archive is elsewhere, and what it is asked for by must not learn the token.
-    let store = Forge::answering([("GET /store/2".to_owned(), fs::read(&zip).unwrap())]);
-    let url = |id: u64| format!("{}/store/{id}", store.url);
+    let kept_line = "GET /repos/acme/tenants/actions/artifacts?name=tenantry-plan-7&per_page=100".to_owned();
+    let zip_line = "GET /repos/acme/tenants/actions/artifacts/22/zip".to_owned();
+    let (store, url) = elsewhere(&fs::read(&zip).unwrap());
+    let redirects = [(zip_line.clone(), url)];
+    let expired = artifact(23, "tenantry-plan-7", true, 11);
     let kept = json!({ "artifacts": [
-        artifact(1, "tenantry-plan", false, &url(1)), artifact(2, "tenantry-plan", false, &url(2)),
-        artifact(3, "tenantry-plan", true, &url(3)), artifact(4, "other", false, &url(4)),
+        artifact(21, "tenantry-plan-7", false, 10), artifact(22, "tenantry-plan-7", false, 11), &expired,
+        // Of runs that failed, of a fork, of another commit, of another workflow; and of the same head, for another pull request.
+        artifact(24, "tenantry-plan-7", false, 12), artifact(25, "tenantry-plan-7", false, 13),
+        artifact(26, "tenantry-plan-7", false, 14), artifact(27, "tenantry-plan-7", false, 99),
+        artifact(28, "tenantry-plan-9", false, 15), json!({ "id": 29, "name": "tenantry-plan-7", "expired": false, "workflow_run": null }),
     ] });
     let answers = |pulls: &Value, runs: &Value, kept: &Value| {
         let bytes = |value: &Value| value.to_string().into_bytes();
         vec![(pulls_line.clone(), bytes(pulls)), (runs_line.clone(), bytes(runs)), (kept_line.clone(), bytes(kept))]
     };
-    let (ended, asked) = fetch(&site, &sha, answers(&pulls, &runs, &kept));
+    let (ended, asked) = fetch(&site, &sha, answers(&pulls, &runs, &kept), &redirects);
     ended.with(0);
-    assert_eq!(asked, [pulls_line.clone(), runs_line.clone(), kept_line.clone()]);
-    assert_eq!(store.lines(), ["GET /store/2"]);
+    assert_eq!(asked, [pulls_line.clone(), runs_line.clone(), kept_line.clone(), zip_line]);
+    assert_eq!(store.lines(), ["GET /store/it?signed=1"]);
+    heard_no_token(&store);
     for (pulls, runs, kept, told) in [
-        (&json!([]), &runs, &kept, "is no merge of a pull request: nothing is applied"),
+        (&json!([]), &runs, &kept, "is no merge of a pull request into main: nothing is applied"),
+        (&json!(others), &runs, &kept, "is no merge of a pull request into main: nothing is applied"),
         (&pulls, &json!({ "workflow_runs": [] }), &kept, "has succeeded"),
-        (&pulls, &runs, &json!({ "artifacts": [artifact(3, "tenantry-plan", true, &url(3))] }), "is not kept any more"),
+        (&pulls, &runs, &json!({ "artifacts": [expired] }), "for #7 is kept any more"),
     ] {
-        let (ended, _) = fetch(&site, &sha, answers(pulls, runs, kept));
+        let (ended, _) = fetch(&site, &sha, answers(pulls, runs, kept), &redirects);
         let Ended { err, .. } = ended.with(1);
         assert!(err.contains(told), "{err}");
     }
@@ -204,7 +235,7 @@ fn a_merge_gets_the_plan_of_its_pull_request() {
 fn a_merge_gets_the_plan_of_its_merge_request() {
     let site = Site::new("gitlab-ci");
     let (plan, sha, head) = merged(&site);
-    let request = |iid: u64, state: &str, merge: Option<&str>, squash: Option<&str>, head: &str| json!({ "iid": iid, "state": state, "merge_commit_sha": merge, "squash_commit_sha": squash, "sha": head });
+    let request = |iid: u64, state: &str, merge: Option<&str>, squash: Option<&str>, head: &str| json!({ "iid": iid, "state": state, "merge_commit_sha": merge, "squash_commit_sha": squash, "sha": head, "target_branch": "main" });
     let pipeline = |id: u64, sha: &str, project: u64| json!({ "id": id, "sha": sha, "project_id": project });
     let pipelines = json!([
         pipeline(1, &head, 42),
@@ -225,20 +256,25 @@ fn a_merge_gets_the_plan_of_its_merge_request() {
             (pipelines_line.clone(), bytes(pipelines)),
             (jobs_line(6), bytes(&json!([job(40, "validate", "success")]))),
             (jobs_line(5), bytes(&json!([job(30, "plan", "success"), job(31, "plan", "success"), job(32, "plan", "failed")]))),
-            (plan_line.clone(), plan.clone().into_bytes()),
         ]
     };
+    let (store, url) = elsewhere(plan.as_bytes());
+    let redirects = [(plan_line.clone(), url)];
     let other = request(6, "opened", Some(&sha), None, "wrong");
+    // Its commit came to main later, by another way.
+    let mut elsewhere = request(8, "merged", Some(&sha), None, &head);
+    elsewhere["target_branch"] = json!("release");
     for merged in [request(7, "merged", Some(&sha), None, &head), request(7, "merged", Some("x"), Some(&sha), &head)] {
-        let (ended, asked) = fetch(&site, &sha, answers(&json!([other, merged]), &pipelines));
+        let (ended, asked) = fetch(&site, &sha, answers(&json!([other, elsewhere, merged]), &pipelines), &redirects);
         ended.with(0);
         assert_eq!(asked, [merged_line.clone(), pipelines_line.clone(), jobs_line(6), jobs_line(5), plan_line.clone()]);
     }
+    heard_no_token(&store);
     for (requests, pipelines, told) in [
-        (json!([other]), &pipelines, "is no merge of a merge request: nothing is applied"),
+        (json!([other, elsewhere]), &pipelines, "is no merge of a merge request into main: nothing is applied"),
         (json!([request(7, "merged", Some(&sha), None, &head)]), &json!([pipeline(8, &head, 66)]), "has succeeded"),
     ] {
-        let (ended, _) = fetch(&site, &sha, answers(&requests, pipelines));
+        let (ended, _) = fetch(&site, &sha, answers(&requests, pipelines), &redirects);
         let Ended { err, .. } = ended.with(1);
         assert!(err.contains(told), "{err}");
     }

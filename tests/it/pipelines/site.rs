@@ -153,9 +153,34 @@ impl Site {
     }
 
     pub(super) fn start_apply(&self, branch: &str, variables: &[(&str, &str)]) -> Child {
+        self.check_out(&format!("apply-{branch}"));
         let plan = self.path(&format!("plan-{branch}/out/plan.json"));
         let mut apply = self.script(&format!("apply-{branch}"), &["ci/apply.sh", plan.to_str().unwrap(), "out"], variables);
         apply.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Checks out what the job's definition says, in a clone that has the commit which started it.
+    fn check_out(&self, clone: &str) {
+        let read = |path: &str| {
+            let text = fs::read_to_string(examples().join(path)).unwrap();
+            serde_yaml::from_str::<Value>(&text).unwrap()
+        };
+        if self.forge == "github-actions" {
+            let workflow = read("github-actions/workflows/tenantry-apply.yaml");
+            match workflow["jobs"]["apply"]["steps"][0]["with"]["ref"].as_str() {
+                // What that action does without: the commit.
+                None => return,
+                Some(it) => assert_eq!(it, "${{ github.ref }}"),
+            }
+            self.git(clone, &["fetch", "--quiet", "origin", "refs/heads/main"]);
+            self.git(clone, &["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
+        } else {
+            let jobs = read("gitlab-ci/gitlab-ci.yaml");
+            let lines = jobs["apply"]["script"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+            let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("ci/")).collect();
+            let script = self.script(clone, &["-euc", &lines.join("\n")], &[("CI_DEFAULT_BRANCH", "main")]).output().unwrap();
+            Ended::of(script).with(0);
+        }
     }
 
     /// A script of the example, in a clone.
@@ -173,7 +198,6 @@ impl Site {
             .env_clear()
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("REAL", env!("CARGO_BIN_EXE_tenantry"))
-            .env("TENANTRY_OWNER", "acme")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null");
         for role in ["AUTHOR", "COMMITTER"] {
