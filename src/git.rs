@@ -14,7 +14,10 @@ use std::{
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use crate::{history::Commit, model::Key};
+use crate::{
+    history::Commit,
+    model::{Key, Name},
+};
 
 /// Files that are named to `git`; of more it is asked without naming any, and stopped when it has said enough.
 const NAMED: usize = 200;
@@ -22,31 +25,89 @@ const NAMED: usize = 200;
 /// What begins the line of a commit, in what we ask `git` to print: no name of a file has it.
 const MARK: char = '\u{1}';
 
-/// The last commit of each file in `sources` (`users/service.yaml:41`, relative to the working directory). A file that has
-/// changed since has none: what was applied is in no commit. Blocks for `limit` at most.
-pub fn commits(sources: &BTreeMap<Key, SmolStr>, limit: Duration) -> BTreeMap<Key, Commit> {
+/// Of more changes than this only the commit of the file is asked for: that of each document takes its time.
+const EACH: usize = 50;
+
+/// What a commit is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// The document that begins there: `users/service.yaml:41`, relative to the working directory.
+    Document(SmolStr),
+    /// The document of this name that stood there once.
+    Gone(SmolStr, Name),
+}
+
+/// By which commits things came to be declared, or ceased to be: the last one that touched the document; the one that took it
+/// away; of more than a few, the last one of the file. Whatever has changed since is in no commit, and what lies before the
+/// beginning of a shallow clone is unknown: no name is better than a wrong one. Blocks for `limit` at most.
+pub fn commits(asked: &BTreeMap<Key, Asked>, limit: Duration) -> BTreeMap<Key, Commit> {
     let until = Instant::now() + limit;
+    if asked.len() > EACH {
+        return of_files(asked, until);
+    }
+    let mut known: BTreeMap<&Asked, Option<Commit>> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for (key, asked) in asked {
+        let commit = known.entry(asked).or_insert_with(|| match asked {
+            Asked::Document(place) => {
+                let (file, line) = place.rsplit_once(':')?;
+                let (commit, changed) = blamed(Path::new(file), line.parse().ok()?, until)?;
+                commit.filter(|_| !changed)
+            }
+            Asked::Gone(place, name) => removed(Path::new(place.rsplit_once(':')?.0), name, until),
+        });
+        found.extend(commit.clone().map(|commit| (key.clone(), commit)));
+    }
+    found
+}
+
+fn of_files(asked: &BTreeMap<Key, Asked>, until: Instant) -> BTreeMap<Key, Commit> {
     let mut repositories: BTreeMap<PathBuf, BTreeMap<String, Vec<&Key>>> = BTreeMap::new();
-    for (key, source) in sources {
-        if let Some((root, file)) = source.rsplit_once(':').and_then(|(file, _)| repository(Path::new(file))) {
+    for (key, asked) in asked {
+        let (Asked::Document(place) | Asked::Gone(place, _)) = asked;
+        if let Some((root, file)) = place.rsplit_once(':').and_then(|(file, _)| repository(Path::new(file))) {
             repositories.entry(root).or_default().entry(file).or_default().push(key);
         }
     }
     let mut found = BTreeMap::new();
     for (root, files) in repositories {
         let wanted: BTreeSet<&str> = files.keys().map(String::as_str).collect();
+        let unknown = beginnings(&root, until);
         for (file, commit) in last_commits(&root, &wanted, until) {
-            let keys = files.get(&file).into_iter().flatten();
+            let keys = files.get(&file).into_iter().flatten().filter(|_| !unknown.contains(commit.id.as_str()));
             found.extend(keys.map(|key| ((*key).clone(), commit.clone())));
         }
     }
     found
 }
 
+/// The commit that took the document of a name away, unless it is there in the last one.
+fn removed(file: &Path, name: &Name, until: Instant) -> Option<Commit> {
+    let (root, file) = repository(file)?;
+    let line = format!("name[\"']?:[[:space:]]*[\"']?{name}([\"' ,}}]|$)");
+    if !ask(&root, &["grep", "--name-only", "-E", "-e", &line, "HEAD", "--", &file], until, |_| true).is_empty() {
+        return None;
+    }
+    let changed = format!("-G{line}");
+    let log = ["log", "--no-show-signature", "--no-renames", "--max-count=1", &changed, &format(), "--", &file];
+    let found = ask(&root, &log, until, |_| true).iter().find_map(|line| commit(line));
+    found.filter(|commit| !beginnings(&root, until).contains(commit.id.as_str()))
+}
+
+/// Where a shallow clone begins: these commits seem to have made everything that was there before.
+fn beginnings(root: &Path, until: Instant) -> BTreeSet<String> {
+    let path = ask(root, &["rev-parse", "--git-path", "shallow"], until, |_| true);
+    let text = path.first().and_then(|path| std::fs::read_to_string(root.join(path)).ok());
+    text.unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
 /// The commit that touched a document last, and whether it has been changed since: the document that begins at `line` of a
 /// file. Blocks for `limit` at most.
 pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>, bool)> {
-    let until = Instant::now() + limit;
+    blamed(file, line, Instant::now() + limit)
+}
+
+fn blamed(file: &Path, line: u32, until: Instant) -> Option<(Option<Commit>, bool)> {
     let (root, file) = repository(file)?;
     // A document ends where the next one begins.
     for range in [format!("{line},/^---/"), format!("{line},")] {
@@ -67,7 +128,8 @@ pub fn blame(file: &Path, line: u32, limit: Duration) -> Option<(Option<Commit>,
         }
         ids.retain(|id| !uncommitted(id));
         if dirty || !ids.is_empty() {
-            return Some((latest(&root, &ids, until), dirty));
+            let latest = latest(&root, &ids, until);
+            return Some((latest.filter(|commit| !beginnings(&root, until).contains(commit.id.as_str())), dirty));
         }
     }
     None

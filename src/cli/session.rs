@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::ToSmolStr;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -26,7 +26,7 @@ use crate::{
     apply::Told,
     desired::{Desired, Entry},
     directory::{Directory, DirectoryError, History, Stop},
-    git,
+    git::{self, Asked},
     history::Commit,
     mail::{Closed, MailErrorKind, Mailer, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
@@ -80,10 +80,34 @@ const ASKING_GIT: Duration = Duration::from_secs(2);
 
 /// By which commit the changes of a plan came to be declared.
 async fn commits(plan: &Plan) -> Arc<BTreeMap<Key, Commit>> {
-    let sources: BTreeMap<Key, SmolStr> =
-        plan.changes().filter_map(|change| Some((change.key.clone(), change.source.clone()?))).collect();
-    let asked = tokio::task::spawn_blocking(move || git::commits(&sources, ASKING_GIT)).await;
-    Arc::new(asked.unwrap_or_default())
+    let asked: BTreeMap<Key, Asked> =
+        plan.changes().filter_map(|change| Some((change.key.clone(), asked(plan, change)?))).collect();
+    let found = tokio::task::spawn_blocking(move || git::commits(&asked, ASKING_GIT)).await;
+    Arc::new(found.unwrap_or_default())
+}
+
+/// What made a change. Whoever is shut off with what stands above them was shut off by that; time is nobody's commit.
+fn asked(plan: &Plan, change: &Change) -> Option<Asked> {
+    let gone = |change: &Change| Some(Asked::Gone(change.source.clone()?, change.key.name.clone()));
+    match &change.reason {
+        Reason::Above(above) => {
+            let above = plan.decision(above)?.change.as_ref()?;
+            if above.reason == Reason::NotDeclared { gone(above) } else { Some(Asked::Document(above.source.clone()?)) }
+        }
+        Reason::Expired => None,
+        Reason::NotDeclared | Reason::Purged => gone(change),
+        Reason::Declared
+        | Reason::DeclaredAgain
+        | Reason::DisabledOutside
+        | Reason::MovedFrom(_)
+        | Reason::Adopted
+        | Reason::Locked
+        | Reason::Unlocked
+        | Reason::Reset
+        | Reason::Owed
+        | Reason::Salvaged
+        | Reason::ShuttingOff => Some(Asked::Document(change.source.clone()?)),
+    }
 }
 
 /// Secrets that only a cluster holds.

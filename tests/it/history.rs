@@ -176,6 +176,75 @@ fn what_others_did_is_drift_and_then_found() {
     assert_eq!(again.iter().filter(|it| it["verb"] == "found").count(), 5);
 }
 
+/// A wrong name in an audit trail is worse than none.
+#[test]
+fn a_commit_is_that_of_the_document_and_of_what_made_the_change() {
+    let place = applied();
+    let as_somebody = |name: &str, what: &str| {
+        let config = format!("-c user.name={name} -c user.email={name}@x.example commit --quiet --all --message {what}");
+        let words: Vec<&str> = config.split_whitespace().collect();
+        let ran: Ran = place.command("git", &words).output().unwrap().into();
+        ran.ended(0);
+    };
+    let people = |anna: &str, ben: &str| {
+        let ben = user("ben", ben).replace("spec:\n", "spec:\n  expires: \"2999-01-01\"\n");
+        user("anna", anna) + &ben + &user("cleo", "owner") + &user("dora", "owner")
+    };
+    let author = |key: &str, verb: &str| {
+        let all = records(&place.run("history -o json").ended(0));
+        let found = all.iter().rfind(|it| it["key"] == key && it["verb"] == verb).unwrap_or_else(|| panic!("{verb} {key}"));
+        found["author"].as_str().map(|author| author.split(' ').next().unwrap().to_owned())
+    };
+    place.write("tenants/users.yaml", &people("common-manager", "common-manager"));
+    as_somebody("First", "one");
+    // One file, two people's edits, one run.
+    place.write("tenants/users.yaml", &people("operations-engineer", "common-manager"));
+    as_somebody("Alice", "two");
+    place.write("tenants/users.yaml", &people("operations-engineer", "owner"));
+    as_somebody("Bert", "three");
+    place.run("apply tenants --yes --allow-last-holder default/common-manager").ended(0);
+    assert_eq!(
+        (author("user/default/anna", "edit"), author("user/default/ben", "edit")),
+        (Some("Alice".into()), Some("Bert".into()))
+    );
+    // A document is taken away, and another one edited behind it.
+    let without = people("operations-engineer", "owner").replace(&user("dora", "owner"), "");
+    place.write("tenants/users.yaml", &without);
+    as_somebody("Remover", "four");
+    place.write("tenants/users.yaml", &without.replace("email: cleo@", "displayName: Cleo\n  email: cleo@"));
+    as_somebody("Later", "five");
+    place.run("apply tenants --yes").ended(0);
+    assert_eq!(
+        (author("user/default/dora", "disable"), author("user/default/cleo", "edit")),
+        (Some("Remover".into()), Some("Later".into()))
+    );
+    // What is taken away and not committed is nobody's yet.
+    place.write("tenants/users.yaml", &without.replace(&user("cleo", "owner"), ""));
+    place.run("apply tenants --yes").ended(0);
+    assert_eq!(author("user/default/cleo", "disable"), None);
+    // Whoever shuts off a company shuts off who is in it.
+    place.write("tenants/company.yaml", &company("north").replace("spec: {}", "spec: { enabled: false }"));
+    as_somebody("Closer", "six");
+    place.run("apply tenants --yes --allow-removals 9").ended(0);
+    assert_eq!(author("user/default/anna", "disable"), Some("Closer".into()));
+    let took = records(&place.run("history --user anna --leavers -o json").ended(0))[0]["secondsSinceCommit"].as_f64().unwrap();
+    assert!(took < 600.0, "{took}");
+    // Nothing is known of what lies before a shallow clone.
+    let ran: Ran = place
+        .command("git", &["clone", "--quiet", "--depth=1", &format!("file://{}", place.path().display()), "shallow"])
+        .output()
+        .unwrap()
+        .into();
+    ran.ended(0);
+    let shallow = place.file("shallow");
+    let mut command = place.command(env!("CARGO_BIN_EXE_tenantry"), &["apply", "tenants", "--yes"]);
+    let ran: Ran = command.current_dir(&shallow).output().unwrap().into();
+    ran.ended(0);
+    let mut command = place.command(env!("CARGO_BIN_EXE_tenantry"), &["history", "-o", "json"]);
+    let ran: Ran = command.current_dir(&shallow).output().unwrap().into();
+    assert!(records(&ran).iter().all(|it| it["author"].is_null()));
+}
+
 /// Whoever looks does not make it right.
 #[test]
 fn a_look_that_records_it_leaves_it_drift() {
