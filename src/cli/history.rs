@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     directory::{Directory, DirectoryError, ErrorKind, History},
-    history::{Chain, Record},
+    history::{Chain, Record, Thing},
     model::{Field, FieldChange, FieldValue, Key, Name, RemoteId, Username},
 };
 
@@ -152,21 +152,21 @@ async fn held(args: &Args, at: Timestamp, trail: &Trail, console: Console) -> Re
     let past = trail.history()?.past(Some(at)).await?;
     let mut items = Vec::new();
     let mut unread = Vec::new();
-    for (id, key, state) in past.states() {
+    let text = |thing: &Thing, field| thing.find(field).and_then(FieldValue::text).map(str::to_owned);
+    let named = args.user.as_ref().map(|user| (user, Username::new(user).ok()));
+    let wanted = |thing: &Thing| {
+        let role = args.role.as_ref().is_none_or(|role| text(thing, Field::Role).as_deref() == Some(role.as_str()));
+        let user = named.as_ref().is_none_or(|(user, name)| {
+            thing.key.as_ref().is_some_and(|key| key.to_string() == **user)
+                || name.as_ref().is_some_and(|name| text(thing, Field::Username).as_deref() == Some(name.as_str()))
+        });
+        role && user
+    };
+    for (id, key, state) in past.states(wanted) {
         match state {
             Ok(state) => items.push((id, state)),
             Err(error) => unread.push(format!("{key}: {error}")),
         }
-    }
-    if let Some(role) = &args.role {
-        items.retain(|(_, state)| state.body.user().is_some_and(|user| user.role == *role));
-    }
-    if let Some(user) = &args.user {
-        let named = Username::new(user).ok();
-        items.retain(|(_, state)| {
-            let is = |it: &crate::model::User| Some(&it.username) == named.as_ref();
-            state.key.to_string() == *user || state.body.user().is_some_and(is)
-        });
     }
     for text in unread {
         console.note(&format!("{} what is recorded of {text}\n", paint(WARNING, "warning:")));

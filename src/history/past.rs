@@ -110,12 +110,11 @@ impl Past {
             missed: false,
             ours: false,
         };
-        let id = RemoteId(SmolStr::new(remote));
         // Nearly always the thing is there.
-        let thing = match self.things.get_mut(&id) {
-            Some(thing) => thing,
-            None => self.things.entry(id).or_insert_with(new),
-        };
+        if !self.things.contains_key(remote) {
+            self.things.insert(RemoteId(SmolStr::new(remote)), new());
+        }
+        let Some(thing) = self.things.get_mut(remote) else { return Ok(()) };
         let found = verb == FOUND;
         (thing.seq, thing.at, thing.gone) = (seq, at, verb == "delete");
         thing.ours |= !found;
@@ -190,9 +189,10 @@ impl Past {
         self.things.get(id)
     }
 
-    /// Everything that was managed, as it was, sorted by key. What cannot be read any more is an error beside its key.
-    pub fn states(&self) -> Vec<(RemoteId, Key, Result<State, ValueError>)> {
-        let managed = self.things.iter().filter(|(_, thing)| thing.managed());
+    /// What was managed, of that what is `wanted`, as it was, sorted by key. What cannot be read any more is an error beside its
+    /// key.
+    pub fn states(&self, wanted: impl Fn(&Thing) -> bool) -> Vec<(RemoteId, Key, Result<State, ValueError>)> {
+        let managed = self.things.iter().filter(|(_, thing)| thing.managed() && wanted(thing));
         let state = |(id, thing): (&RemoteId, &Thing)| {
             let key = thing.key.clone()?;
             Some((id.clone(), key.clone(), State::restored(key, &self.fields(thing))))

@@ -65,6 +65,13 @@ impl Place {
 #[serde(transparent)]
 pub struct RemoteId(pub SmolStr);
 
+/// So that one is looked up without being made; both are hashed as the text.
+impl std::borrow::Borrow<str> for RemoteId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a directory gives to tell whether an object has changed: a row version, an `ETag`, a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -49,7 +49,7 @@ fn only_approved(approved: &Approved, before: &Observed, after: &Observed) {
             assert!(stands || off && shut_above(state, after), "{}: {change:?} was not approved", state.key);
         }
     }
-    for (id, (state, _)) in was.iter().filter(|(id, _)| !is.contains_key(id)) {
+    for (id, (state, _)) in was.iter().filter(|(id, _)| !is.contains_key(*id)) {
         let approved = by_id.get(id).is_some_and(|it| {
             let released = it.fields.iter().any(|it| it.field == Field::Owner && it.after == FieldValue::None);
             it.kind == ChangeKind::Delete || released
