@@ -90,7 +90,7 @@ impl Record {
 
     /// What differed.
     pub fn fields(&self) -> Vec<FieldChange> {
-        fields(&self.changes).unwrap_or_default()
+        fields(&self.changes, true).unwrap_or_default()
     }
 
     /// Whether somebody was shut out by it: disabled, deleted, or locked.
@@ -127,9 +127,10 @@ pub enum Chain {
     },
 }
 
-/// The fields in the JSON of a record; what is no field of ours is passed over.
-fn fields(json: &str) -> Result<Vec<FieldChange>, serde_json::Error> {
-    struct Changes;
+/// The fields in the JSON of a record; what is no field of ours is passed over. What was before is read only where it is asked
+/// for, and of keys.
+fn fields(json: &str, before: bool) -> Result<Vec<FieldChange>, serde_json::Error> {
+    struct Changes(bool);
 
     impl<'de> Visitor<'de> for Changes {
         type Value = Vec<FieldChange>;
@@ -142,7 +143,12 @@ fn fields(json: &str) -> Result<Vec<FieldChange>, serde_json::Error> {
             let mut changes = Vec::new();
             while let Some(name) = map.next_key::<&str>()? {
                 if let Some(field) = Field::parse(name) {
-                    let (before, after): (FieldValue, FieldValue) = map.next_value()?;
+                    let (before, after) = if self.0 || field == Field::Key {
+                        map.next_value::<(FieldValue, FieldValue)>()?
+                    } else {
+                        let (IgnoredAny, after) = map.next_value()?;
+                        (FieldValue::None, after)
+                    };
                     changes.push(FieldChange { field, before, after });
                 } else {
                     map.next_value::<IgnoredAny>()?;
@@ -151,7 +157,7 @@ fn fields(json: &str) -> Result<Vec<FieldChange>, serde_json::Error> {
             Ok(changes)
         }
     }
-    serde_json::Deserializer::from_str(json).deserialize_map(Changes)
+    serde_json::Deserializer::from_str(json).deserialize_map(Changes(before))
 }
 
 /// `{field: [before, after]}`.

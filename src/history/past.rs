@@ -91,7 +91,7 @@ impl Past {
     /// Lays one more record over it.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), serde_json::Error> {
         let Entry { seq, at, verb, kind, namespace, name, owner, remote, changes } = *entry;
-        let changes = fields(changes)?;
+        let changes = fields(changes, verb == FOUND)?;
         // Settings, and what became of a secret.
         if kind == "project" || verb == "credential" && changes.is_empty() {
             return Ok(());
