@@ -161,6 +161,8 @@ fn part(connection: &Connection, from: i64, to: i64, until: i64) -> Result<Past,
     };
     let sql = "SELECT seq, at, verb, kind, namespace, name, owner, remote, changes, since FROM audit \
                WHERE seq > ?1 AND seq <= ?2 ORDER BY seq";
+    // Once through a long trail: pages that are mapped are not copied, and the kernel takes them back when it wants to.
+    connection.execute_batch("PRAGMA mmap_size = 2147418112").map_err(failed)?;
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query(params![from, to]).map_err(failed)?;
     let mut past = Past::default();
