@@ -124,7 +124,7 @@ pub async fn apply(
 }
 
 /// Carries out a plan that passes its gates and was made on what was `seen` under the lease: nobody can have changed anything
-/// since. An empty plan writes nothing, as in [`apply`].
+/// since. An empty plan writes nothing, as in [`apply()`].
 pub async fn carry_out(
     directory: &dyn Directory,
     request: &Request<'_>,
