@@ -102,6 +102,7 @@ impl Stage {
             adopt: [].into(),
             purge: Purge::default(),
             orders: std::collections::BTreeMap::default(),
+            gently: false,
         };
         plan::plan(&plan::Input {
             directory: directory.name(),

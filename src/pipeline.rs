@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub allow: Allow,
     /// Nobody is there to say yes: what was shut off outside stays shut off.
     pub unattended: bool,
+    /// What is not declared may only not have been written yet: nothing is done that cannot be taken back.
+    pub gently: bool,
     /// `--expect PLAN.json`: the plan that was approved. Nothing else is done, whatever the directory holds by then.
     pub approved: Option<&'a Approved>,
     /// The time that `expires` and retention are judged by.
@@ -106,8 +108,22 @@ pub fn plan_on(directory: &dyn Directory, request: &Request<'_>, seen: &Seen) ->
 }
 
 fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed) -> Planned {
-    let Request { desired, sources, project, actor, scope, adopt, purge, orders, allow, approved, unattended, now, outlook } =
-        request;
+    let Request {
+        desired,
+        sources,
+        project,
+        actor,
+        scope,
+        adopt,
+        purge,
+        orders,
+        allow,
+        approved,
+        unattended,
+        gently,
+        now,
+        outlook,
+    } = request;
     let region = |key: &Key| {
         let state = &observed.get(key)?.state;
         let region = match &state.body {
@@ -129,6 +145,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         adopt: adopt.clone(),
         purge: purge.clone(),
         orders: orders.clone(),
+        gently: *gently,
     };
     let input = Input {
         directory: directory.name(),
@@ -149,7 +166,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     let authority = Authority::of(*actor, observed, &roles.last, *now);
     plan.withhold(&authority);
     if *unattended {
-        plan.leave_shut();
+        plan.leave_shut(observed);
     }
     plan.loosens = observed.applied.loosened_by(project);
     let mut refused: Vec<Refusal> = approved.and_then(|approved| plan.strays(approved)).into_iter().collect();

@@ -117,7 +117,13 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
         }
     };
     match carried {
-        Ok(report) => run.report(&planned, &report),
+        Ok(report) => {
+            // What somebody else changed and is declared by now as well is no change, and stands in the history all the same.
+            if report.results.is_empty() && session.orders().is_empty() {
+                session.note_found_anew(wait).await?;
+            }
+            run.report(&planned, &report)
+        }
         Err(ApplyError::Directory(error)) => Err(error.into()),
         Err(ApplyError::Stale(mut fresh)) => {
             let message = "the directory changed after the plan was shown; this is what would happen now".to_owned();

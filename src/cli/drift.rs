@@ -57,8 +57,14 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let mut found = history::drift(&past, &seen.observed);
     // What is gone and not wanted any more is nobody's concern.
     let wanted = |it: &Found| it.what != What::Gone || it.key.as_ref().is_some_and(|key| session.desired().get(key).is_some());
-    found.retain(|it: &Found| concerns(it, owner) && wanted(it));
     let planned = session.plan_on(&seen);
+    // What a run has seen, and the declaration says by now as well, is settled.
+    let news = history::news(&past, &seen.observed);
+    let open = |it: &Found| {
+        let Some(key) = &it.key else { return true };
+        planned.plan.decision(key).is_some() || news.iter().any(|new| new.id == it.id)
+    };
+    found.retain(|it: &Found| concerns(it, owner) && wanted(it) && open(it));
     let problems = session.diagnostics(&planned);
     console.note(&super::render::diagnostics::text(&problems.shown));
     let drift = render::Drift { found: &found, looked: past.looked, plan: &planned.plan };

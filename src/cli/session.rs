@@ -61,6 +61,7 @@ pub(crate) struct Session {
     orders: BTreeMap<Key, plan::Order>,
     allow: Allow,
     unattended: bool,
+    gently: bool,
     looked: Option<Timestamp>,
     now: Timestamp,
     outlook: bool,
@@ -141,6 +142,7 @@ impl Session {
             orders: BTreeMap::new(),
             allow: Allow::default(),
             unattended: false,
+            gently: false,
             looked: None,
             now: Timestamp::now(),
             outlook: false,
@@ -207,6 +209,11 @@ impl Session {
     /// Whether a plan was approved, and not only one digest.
     pub(crate) fn approves(&self) -> bool {
         self.approved.is_some()
+    }
+
+    /// What is to be done beside the declaration.
+    pub(crate) fn orders(&self) -> &BTreeMap<Key, plan::Order> {
+        &self.orders
     }
 
     /// Who acts; none means the operator.
@@ -320,6 +327,7 @@ impl Session {
             orders: self.orders.clone(),
             allow: self.allow.clone(),
             unattended: self.unattended,
+            gently: self.gently,
             approved: self.approved.as_ref(),
             now: self.now,
             outlook: self.outlook,
@@ -342,6 +350,12 @@ impl Session {
     /// Decides on what was seen.
     pub(crate) fn plan_on(&self, seen: &Seen) -> Planned {
         pipeline::plan_on(&*self.directory, &self.request(), seen)
+    }
+
+    /// Decides as if whatever is not declared were to be kept: people are shut off, and nothing is done that cannot be taken back.
+    pub(crate) fn plan_gently(&mut self, seen: &Seen) -> Planned {
+        self.gently = true;
+        self.plan_on(seen)
     }
 
     /// Decides as if part of the declaration could not be read: what is not declared is held, since it may only not have been
@@ -388,6 +402,15 @@ impl Session {
     /// Records what somebody else has changed, where there is nothing to carry out; says how much that was.
     pub(crate) async fn note_found(&self, seen: &Seen, wait: Duration) -> Result<usize, DirectoryError> {
         pipeline::note_found(&*self.directory, &self.request(), seen, &self.run(wait, Stop::default())).await
+    }
+
+    /// The same for one that has just found nothing to do: it looks again.
+    pub(crate) async fn note_found_anew(&self, wait: Duration) -> Result<usize, DirectoryError> {
+        if self.directory.history().is_none() {
+            return Ok(0);
+        }
+        let seen = pipeline::look(&*self.directory, self.project(), &Scope::All).await?;
+        self.note_found(&seen, wait).await
     }
 
     /// When something declared becomes due next by time alone.

@@ -229,6 +229,13 @@ impl Board<'_> {
             return Outcome { held: (!found.retired).then_some(Held { hold: Hold::Incomplete, message }), ..followed() };
         }
         let reason = Reason::NotDeclared;
+        if policy.gently && found.deletion != Deletion::Disable {
+            let message = "it is not declared any more; that counts when the files have been at rest for a moment".to_owned();
+            let held = Some(Held { hold: Hold::Incomplete, message });
+            let keeps = found.retired || found.deletion == Deletion::Retain;
+            let shut = || self.off(found, State { enabled: false, retired: true, ..found.clone() }, reason);
+            return Outcome { held, ..if keeps { followed() } else { shut() } };
+        }
         match found.deletion {
             Deletion::Disable => self.off(found, State { enabled: false, retired: true, ..found.clone() }, reason),
             Deletion::Retain => to(State { owner: None, ..found.clone() }, reason),

@@ -82,6 +82,8 @@ pub struct Policy {
     pub purge: Purge,
     /// What is to be done against, or beside, the declaration.
     pub orders: BTreeMap<Key, Order>,
+    /// What is not declared may only not have been written yet: it is shut off and kept for now, whatever its removal means.
+    pub gently: bool,
 }
 
 /// Everything a plan is made of.

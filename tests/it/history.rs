@@ -264,6 +264,26 @@ fn a_look_that_records_it_leaves_it_drift() {
     assert!(place.run("drift tenants").ended(0).out.starts_with("Nothing was changed outside Git"));
 }
 
+/// Whoever gives themselves a role and then writes it into the documents is recorded.
+#[test]
+fn what_is_declared_afterwards_was_found_all_the_same() {
+    let place = applied();
+    place.sql("UPDATE objects SET body = json_set(body, '$.role', 'common-manager') WHERE name = 'cleo'");
+    place.write(
+        "tenants/users.yaml",
+        &(user("anna", "common-manager") + &user("ben", "common-manager") + &user("cleo", "common-manager")),
+    );
+    place.run("drift tenants --detailed-exitcode").ended(2);
+    place.run("apply tenants --yes").ended(0);
+    let all = records(&place.run("history --user cleo -o json").ended(0));
+    assert_eq!(all.last().unwrap()["verb"], "found");
+    assert!(place.run("history --at 2999-01-01 --role common-manager").ended(0).out.contains("cleo"));
+    place.run("drift tenants --detailed-exitcode").ended(0);
+    let before = all.len();
+    place.run("apply tenants --yes").ended(0);
+    assert_eq!(records(&place.run("history --user cleo -o json").ended(0)).len(), before);
+}
+
 /// People follow a company that gets another name, also where they get one in the same run.
 #[test]
 fn what_is_under_something_renamed_has_not_moved() {

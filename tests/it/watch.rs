@@ -227,6 +227,52 @@ fn whoever_never_stops_writing_keeps_nobody_in() {
     assert!(!printed.contains("asked to stop"), "{printed}");
 }
 
+/// What cannot be taken back waits for the files to be at rest; shutting off does not.
+#[test]
+fn who_is_to_be_deleted_is_shut_off_at_once() {
+    let place = place(&["anna"]);
+    place.write("tenants/ben.yaml", &users(&["ben"]).replace("spec:\n", "spec:\n  deletion: Delete\n"));
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("3 as declared", 1);
+    let (stop, noise) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), place.file("tenants/noise.yaml"));
+    let stopped = Arc::clone(&stop);
+    let writer = thread::spawn(move || {
+        for row in 0_u32.. {
+            fs::write(&noise, format!("# {row}\n")).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            if stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                break;
+            }
+        }
+    });
+    fs::remove_file(place.file("tenants/ben.yaml")).unwrap();
+    holds(&place, "ben", "retired");
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.join().unwrap();
+    let since = Instant::now();
+    while place.run("get users ben").code == 0 {
+        assert!(since.elapsed() < PATIENCE, "{}", watch.printed());
+        thread::sleep(Duration::from_millis(50));
+    }
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
+#[test]
+fn nobody_is_let_in_below_a_company_that_was_shut_off_outside() {
+    let place = place(&["anna"]);
+    let watch = Watch::start(&place, "watch tenants --interval 10m");
+    watch.says("2 as declared", 1);
+    place.sql("UPDATE objects SET enabled = 0 WHERE name = 'north'");
+    place.write("tenants/users.yaml", &users(&["anna", "ben"]));
+    watch.says("2 held", 1);
+    assert_eq!(place.run("get users ben").code, 1);
+    place.run("apply tenants --yes").ended(0);
+    holds(&place, "ben", "enabled");
+    watch.signal("TERM");
+    watch.ends(0);
+}
+
 #[test]
 fn another_directory_in_its_place_is_not_taken_for_it() {
     let place = Place::new();

@@ -115,7 +115,7 @@ impl Passes {
         let mut planned = session.plan_on(&seen);
         let doubt = doubted(&planned.plan, belief);
         if doubt {
-            planned = session.plan_doubting(&seen);
+            planned = if belief == Belief::None { session.plan_doubting(&seen) } else { session.plan_gently(&seen) };
         }
         let problems = session.diagnostics(&planned);
         self.say_problems(&session, &planned, &problems);

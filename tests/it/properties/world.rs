@@ -93,6 +93,7 @@ impl World {
             adopt: BTreeSet::new(),
             purge: Purge::default(),
             orders: BTreeMap::new(),
+            gently: false,
         };
         let capabilities = self.directory.capabilities();
         plan::plan(&Input { directory: "memory", desired, roles, observed, capabilities, scope, policy, approved })
