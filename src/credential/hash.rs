@@ -242,7 +242,8 @@ mod tests {
         assert!(!hasher.verify(&hash, secret("correct horsf")).await);
         let again = hasher.hash(secret("correct horse")).await.unwrap();
         assert_ne!(hash.expose(), again.expose(), "each has a salt of its own");
-        assert!(hasher.queue.lock().unwrap().memory.len() <= 1, "memory is used again");
+        // An answer may be there before its memory is given back: then the next one takes a second piece, and no third.
+        assert!(hasher.queue.lock().unwrap().memory.len() <= 2, "memory is used again");
     }
 
     #[tokio::test]
