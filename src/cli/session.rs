@@ -87,7 +87,7 @@ async fn commits(plan: &Plan) -> Arc<BTreeMap<Key, Commit>> {
     Arc::new(found.unwrap_or_default())
 }
 
-/// What made a change. Whoever is shut off with what stands above them was shut off by that; time is nobody's commit.
+/// What made a change. Whoever is shut off with what stands above them was shut off by that.
 fn asked(plan: &Plan, change: &Change) -> Option<Asked> {
     let gone = |change: &Change| Some(Asked::Gone(change.source.clone()?, change.key.name.clone()));
     match &change.reason {
@@ -95,17 +95,13 @@ fn asked(plan: &Plan, change: &Change) -> Option<Asked> {
             let above = plan.decision(above)?.change.as_ref()?;
             if above.reason == Reason::NotDeclared { gone(above) } else { Some(Asked::Document(above.source.clone()?)) }
         }
-        Reason::Expired => None,
+        // Time, and what somebody asks for at once, are in no commit. Nor does a lock wait for `git` to say so.
+        Reason::Expired | Reason::Locked | Reason::Unlocked | Reason::Reset | Reason::Owed | Reason::DisabledOutside => None,
         Reason::NotDeclared | Reason::Purged => gone(change),
         Reason::Declared
         | Reason::DeclaredAgain
-        | Reason::DisabledOutside
         | Reason::MovedFrom(_)
         | Reason::Adopted
-        | Reason::Locked
-        | Reason::Unlocked
-        | Reason::Reset
-        | Reason::Owed
         | Reason::Salvaged
         | Reason::ShuttingOff => Some(Asked::Document(change.source.clone()?)),
     }

@@ -134,7 +134,7 @@ pub(crate) fn step<'a>(change: &'a Change, found: Option<&Found>, now: Timestamp
         (Action::Update { fields: _, to }, Some(Found::Managed(live))) => {
             let credential = change.credential.as_ref().map_or(&live.credential, |action| &action.mark);
             let (stays, mut fields) = (stays(change, live), live.state.changes(to));
-            fields.retain(|field| !(stays && is_place(field.field)));
+            fields.retain(|field| !(stays && field.field.is_place()));
             if fields.is_empty() && live.credential == *credential && live.left_enabled == to.enabled {
                 return Ok(settled(&live.id, live.version.as_ref()));
             }
@@ -196,11 +196,7 @@ fn insert<'a>(change: &'a Change, to: &'a State, now: Timestamp) -> Write<'a> {
 /// Whether an update leaves an object where it is. What stands above it may have another name than when the change was
 /// planned: that is a change of the other object, and none of this one.
 fn stays(change: &Change, live: &Live) -> bool {
-    live.state.key.namespace == change.key.namespace && !change.fields().iter().any(|change| is_place(change.field))
-}
-
-fn is_place(field: Field) -> bool {
-    matches!(field, Field::Parent | Field::Company | Field::Customer)
+    live.state.key.namespace == change.key.namespace && !change.fields().iter().any(|change| change.field.is_place())
 }
 
 fn fields(state: &State, change: impl Fn(Field, FieldValue) -> FieldChange) -> Vec<FieldChange> {

@@ -134,8 +134,7 @@ fn differing(past: &Past, thing: &Thing, live: &Live, against: Against) -> Vec<F
 
 /// Under what a thing stands has no name any more in its namespace: that is a change of the other thing.
 fn followed(change: &FieldChange) -> bool {
-    let place = matches!(change.field, Field::Parent | Field::Company | Field::Customer);
-    place && change.after.text().and_then(outside_id).is_some()
+    change.field.is_place() && change.after.text().and_then(outside_id).is_some()
 }
 
 fn of_missing(id: &RemoteId, thing: &Thing, a_stranger: bool) -> Option<Found> {

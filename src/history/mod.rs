@@ -80,7 +80,7 @@ pub struct Record {
 impl Record {
     /// `user/nordlicht/mara-lindqvist`.
     pub fn key(&self) -> SmolStr {
-        let Self { kind, namespace, name, .. } = self;
+        let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
         if namespace.is_empty() {
             smol_str::format_smolstr!("{kind}/{name}")
         } else {

@@ -16,8 +16,6 @@ use crate::{
 pub struct Entry<'a> {
     /// Its number.
     pub seq: u64,
-    /// Microseconds since 1970.
-    pub at: i64,
     /// What was done.
     pub verb: &'a str,
     /// `user`, `company`, …
@@ -52,10 +50,6 @@ pub struct Past {
 pub struct Thing {
     /// Its key; none for a stranger, and for what cannot be a key.
     pub key: Option<Key>,
-    /// What it is.
-    pub kind: SmolStr,
-    /// What people know it by, where it has no key.
-    pub label: SmolStr,
     /// Whether it was deleted.
     pub gone: bool,
     /// Whether it was somebody else who did that.
@@ -64,8 +58,6 @@ pub struct Thing {
     pub ours: bool,
     /// The number of its last record.
     pub seq: u64,
-    /// When its last record was written, in microseconds since 1970.
-    pub at: i64,
     /// The record that said under what it stands.
     placed: u64,
     /// The namespaces it has left since, each with the record by which it did.
@@ -90,7 +82,7 @@ struct Slot {
 impl Past {
     /// Lays one more record over it.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), serde_json::Error> {
-        let Entry { seq, at, verb, kind, namespace, name, owner, remote, changes } = *entry;
+        let Entry { seq, verb, kind, namespace, name, owner, remote, changes } = *entry;
         let changes = fields(changes, verb == FOUND)?;
         // Settings, and what became of a secret.
         if kind == "project" || verb == "credential" && changes.is_empty() {
@@ -98,11 +90,8 @@ impl Past {
         }
         let new = || Thing {
             key: None,
-            kind: SmolStr::default(),
-            label: SmolStr::default(),
             gone: false,
             seq,
-            at,
             placed: seq,
             hops: Vec::new(),
             first: (key(kind, namespace, name).filter(|_| !owner.is_empty()), seq),
@@ -116,19 +105,16 @@ impl Past {
         }
         let Some(thing) = self.things.get_mut(remote) else { return Ok(()) };
         let found = verb == FOUND;
-        (thing.seq, thing.at, thing.gone) = (seq, at, verb == "delete");
+        (thing.seq, thing.gone) = (seq, verb == "delete");
         thing.ours |= !found;
         thing.missed = false;
         let named = |key: &Key| key.kind.word() == kind && key.namespace.as_str() == namespace && key.name.as_str() == name;
         if owner.is_empty() {
-            (thing.key, thing.label) = (None, SmolStr::new(name));
+            thing.key = None;
         } else if !thing.key.as_ref().is_some_and(named) {
             let now = key(kind, namespace, name);
             thing.hop(now.as_ref(), seq);
             thing.key = now;
-        }
-        if thing.kind != kind {
-            thing.kind = SmolStr::new(kind);
         }
         if thing.gone {
             return Ok(());
@@ -146,7 +132,7 @@ impl Past {
                 (Field::Key, _, FieldValue::None) if found => (thing.gone, thing.missed) = (true, true),
                 (Field::Key, _, _) => {}
                 _ => {
-                    if matches!(field, Field::Parent | Field::Company | Field::Customer) {
+                    if field.is_place() {
                         thing.placed = seq;
                         thing.hops.clear();
                     }
@@ -281,14 +267,14 @@ impl Thing {
     }
 
     fn overlay(&mut self, later: Self) {
-        let Self { key, kind, label, gone, missed, ours, seq, at, placed, hops, first, fields } = later;
-        if fields.iter().any(|slot| matches!(slot.field, Field::Parent | Field::Company | Field::Customer)) {
+        let Self { key, gone, missed, ours, seq, placed, hops, first, fields } = later;
+        if fields.iter().any(|slot| slot.field.is_place()) {
             (self.placed, self.hops) = (placed, hops);
         } else {
             self.hop(first.0.as_ref(), first.1);
             self.hops.extend(hops);
         }
-        (self.key, self.kind, self.label, self.gone, self.missed, self.seq, self.at) = (key, kind, label, gone, missed, seq, at);
+        (self.key, self.gone, self.missed, self.seq) = (key, gone, missed, seq);
         self.ours |= ours;
         for slot in fields {
             self.set(slot);

@@ -178,6 +178,11 @@ impl Field {
 }
 
 impl Field {
+    /// Whether it says under what a thing stands.
+    pub fn is_place(self) -> bool {
+        matches!(self, Self::Parent | Self::Company | Self::Customer)
+    }
+
     /// The field with a name, as [`Field::name`] gives it.
     pub fn parse(name: &str) -> Option<Self> {
         static NAMES: LazyLock<HashMap<&'static str, Field>> =

@@ -229,6 +229,11 @@ fn a_commit_is_that_of_the_document_and_of_what_made_the_change() {
     assert_eq!(author("user/default/anna", "disable"), Some("Closer".into()));
     let took = records(&place.run("history --user anna --leavers -o json").ended(0))[0]["secondsSinceCommit"].as_f64().unwrap();
     assert!(took < 600.0, "{took}");
+    // A lock is in no commit, and no leaver of one.
+    place.run("lock anna --reason INC-204").ended(0);
+    let all = records(&place.run("history --user anna -o json").ended(0));
+    let locked = all.iter().rfind(|it| it["reason"] == "Locked").unwrap();
+    assert_eq!((&locked["commit"], &locked["secondsSinceCommit"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     // Nothing is known of what lies before a shallow clone.
     let ran: Ran = place
         .command("git", &["clone", "--quiet", "--depth=1", &format!("file://{}", place.path().display()), "shallow"])

@@ -5,8 +5,11 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::symlink,
     process::{Child, Stdio},
-    sync::{Arc, Mutex},
-    thread,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -78,6 +81,34 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Somebody who writes another file again and again.
+struct Noise {
+    stop: Arc<AtomicBool>,
+    writer: JoinHandle<()>,
+}
+
+impl Noise {
+    fn every(place: &Place, pause: Duration) -> Self {
+        let (stop, file) = (Arc::new(AtomicBool::new(false)), place.file("tenants/noise.yaml"));
+        let stopped = Arc::clone(&stop);
+        let writer = thread::spawn(move || {
+            for row in 0_u32.. {
+                fs::write(&file, format!("# {row}\n")).unwrap();
+                thread::sleep(pause);
+                if stopped.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+        Self { stop, writer }
+    }
+
+    fn ends(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.writer.join().unwrap();
     }
 }
 
@@ -207,21 +238,10 @@ fn whoever_never_stops_writing_keeps_nobody_in() {
     let place = place(&["anna", "ben"]);
     let watch = Watch::start(&place, "watch tenants --interval 10m");
     watch.says("3 as declared", 1);
-    let (stop, noise) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), place.file("tenants/noise.yaml"));
-    let stopped = Arc::clone(&stop);
-    let writer = thread::spawn(move || {
-        for row in 0_u32.. {
-            fs::write(&noise, format!("# {row}\n")).unwrap();
-            thread::sleep(Duration::from_millis(30));
-            if stopped.load(std::sync::atomic::Ordering::SeqCst) {
-                break;
-            }
-        }
-    });
+    let noise = Noise::every(&place, Duration::from_millis(30));
     place.write("tenants/users.yaml", &users(&["anna", "ben"]).replace("email: ben@", "enabled: false\n  email: ben@"));
     holds(&place, "ben", "disabled");
-    stop.store(true, std::sync::atomic::Ordering::SeqCst);
-    writer.join().unwrap();
+    noise.ends();
     watch.signal("TERM");
     let printed = watch.ends(0);
     assert!(!printed.contains("asked to stop"), "{printed}");
@@ -234,21 +254,10 @@ fn who_is_to_be_deleted_is_shut_off_at_once() {
     place.write("tenants/ben.yaml", &users(&["ben"]).replace("spec:\n", "spec:\n  deletion: Delete\n"));
     let watch = Watch::start(&place, "watch tenants --interval 10m");
     watch.says("3 as declared", 1);
-    let (stop, noise) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), place.file("tenants/noise.yaml"));
-    let stopped = Arc::clone(&stop);
-    let writer = thread::spawn(move || {
-        for row in 0_u32.. {
-            fs::write(&noise, format!("# {row}\n")).unwrap();
-            thread::sleep(Duration::from_millis(200));
-            if stopped.load(std::sync::atomic::Ordering::SeqCst) {
-                break;
-            }
-        }
-    });
+    let noise = Noise::every(&place, Duration::from_millis(200));
     fs::remove_file(place.file("tenants/ben.yaml")).unwrap();
     holds(&place, "ben", "retired");
-    stop.store(true, std::sync::atomic::Ordering::SeqCst);
-    writer.join().unwrap();
+    noise.ends();
     let since = Instant::now();
     while place.run("get users ben").code == 0 {
         assert!(since.elapsed() < PATIENCE, "{}", watch.printed());

@@ -217,13 +217,11 @@ fn sentence(found: &Found) -> (Weight, String, String) {
         What::Gone => return both(Weight::Role, "deleted"),
         What::Changed => {}
     }
-    let weighed = |change: &&FieldChange| match change.field {
-        Field::Role => Weight::Role,
-        Field::Enabled => Weight::Enabled,
-        Field::Owner => Weight::Owner,
-        Field::Parent | Field::Company | Field::Customer => Weight::Place,
-        Field::Key | Field::Username => Weight::Name,
-        _ => Weight::Other,
+    let weights = [(Field::Role, Weight::Role), (Field::Enabled, Weight::Enabled), (Field::Owner, Weight::Owner)];
+    let names = [(Field::Key, Weight::Name), (Field::Username, Weight::Name)];
+    let weighed = |change: &&FieldChange| {
+        let known = weights.into_iter().chain(names).find(|(field, _)| *field == change.field).map(|(_, weight)| weight);
+        known.unwrap_or(if change.field.is_place() { Weight::Place } else { Weight::Other })
     };
     let Some(change) = found.changes.iter().min_by_key(weighed) else { return both(Weight::Other, "edited") };
     match weighed(&change) {

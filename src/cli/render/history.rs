@@ -176,12 +176,9 @@ fn what(record: &Record) -> String {
         }
         verb => {
             let shown = |change: &&FieldChange| {
-                let told = match change.field {
-                    Field::Retired | Field::Suspended => true,
-                    Field::Enabled => matches!(verb, "enable" | "disable"),
-                    Field::Owner => matches!(verb, "adopt" | "release"),
-                    _ => false,
-                };
+                let told = matches!(change.field, Field::Retired | Field::Suspended)
+                    || change.field == Field::Enabled && matches!(verb, "enable" | "disable")
+                    || change.field == Field::Owner && matches!(verb, "adopt" | "release");
                 !told && change.before != change.after
             };
             fields.iter().filter(shown).map(field_change).collect::<Vec<_>>().join("; ")

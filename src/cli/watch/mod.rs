@@ -273,8 +273,7 @@ impl Watch<'_> {
     }
 
     fn reload(&mut self) {
-        let Passes { paths, console, .. } = &self.passes;
-        let loaded = input::home(self.project, paths.first(), *console).and_then(|home| Ok((home.open()?, home)));
+        let loaded = input::home(self.project, self.passes.paths.first(), self.console).and_then(|home| Ok((home.open()?, home)));
         match loaded {
             Ok((directory, home)) => {
                 (self.passes.directory, self.passes.home) = (directory, home);

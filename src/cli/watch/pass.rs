@@ -277,8 +277,7 @@ fn came(planned: &Planned, problems: &Problems, report: &Report, next: Option<Ti
     if report.results.iter().any(|outcome| helped(&outcome.result)) {
         return Came::Again(format!("{} of {} changes failed", count(done.failed), count(report.results.len() as u64)));
     }
-    let Plan { tally, .. } = &planned.plan;
-    let mut standing = vec![format!("{} as declared", count(tally.settled + done.applied))];
+    let mut standing = vec![format!("{} as declared", count(planned.plan.tally.settled + done.applied))];
     let held = planned.plan.decisions.iter().filter(|it| it.held.is_some() && it.verb() == Verb::Held).count() as u64;
     for (number, word) in [(held, "held"), (done.failed, "failed"), (done.skipped, "not done")] {
         if number > 0 {

@@ -176,7 +176,6 @@ fn part(connection: &Connection, from: i64, to: i64, until: i64) -> Result<Past,
         let text = |column: usize| row.get_ref(column).map_err(failed)?.as_str().map_err(|error| corrupt(seq, &error));
         let entry = Entry {
             seq: seq.cast_unsigned(),
-            at,
             verb: text(2)?,
             kind: text(3)?,
             namespace: text(4)?,
