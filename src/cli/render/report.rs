@@ -128,11 +128,11 @@ fn remains(report: &Report, plan: &Plan, done: Done, broken: u64) -> String {
     match (&missing[..], &plan.extent) {
         ([], Extent::Whole { root: _ }) => format!("{stopped}What is declared is true now."),
         ([], Extent::Part) if plan.tally.documents == 0 => format!("{stopped}What was asked for is done."),
-        ([], Extent::Part) => format!("{stopped}What this part declares is true now."),
+        ([], Extent::Part | Extent::Objects) => format!("{stopped}What this part declares is true now."),
         (missing, Extent::Part) if plan.tally.documents == 0 => {
             format!("{stopped}Not all that was asked for is done yet: {}.", missing.join(", "))
         }
-        (missing, Extent::Whole { root: _ } | Extent::Part) => {
+        (missing, Extent::Whole { root: _ } | Extent::Part | Extent::Objects) => {
             format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", "))
         }
     }
