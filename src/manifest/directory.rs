@@ -67,6 +67,12 @@ pub struct DirectoryFields {
     /// Where the history is kept; default an SQLite file `tenantry-ledger.db`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerChoice>,
+    /// Drops every finalizer and writes nothing: for uninstalling; default false.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub release: Option<bool>,
+    /// Grants of privileged roles are carried out although no admission policy asks who grants them; default false.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub trust_authors: Option<bool>,
 }
 
 impl DirectoryFields {
@@ -94,6 +100,8 @@ impl DirectoryFields {
             mail,
             links,
             ledger,
+            release: _,
+            trust_authors: _,
         } = self.clone();
         ProjectSpec {
             directory: Some(directory),

@@ -27,9 +27,12 @@ pub struct Status {
     /// What would be done; absent when nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
-    /// The digest that was approved, while a plan waits for approval.
+    /// What was approved of this object: the digest of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<String>,
+    /// What was rejected of this object: it is let go and its account stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The `credential.reset` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reset: Option<String>,
@@ -135,4 +138,7 @@ pub struct HeldStatus {
     #[serde(default)]
     #[schemars(length(max = 10))]
     pub first: Vec<String>,
+    /// What came of the last approval or rejection that did not fit, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

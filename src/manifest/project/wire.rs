@@ -18,7 +18,14 @@ use crate::{
 /// Where a secret is to be found; never the secret itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = kube::core::Rule::new("[has(self.env), has(self.file), has(self.secretRef)].filter(it, it).size() == 1").message("exactly one of `env`, `file` and `secretRef` must be given").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(
+    validation = kube::core::Rule::new("[has(self.env), has(self.file), has(self.secretRef)].filter(it, it).size() == 1")
+        .message("exactly one of `env`, `file` and `secretRef` must be given")
+        .reason(kube::core::Reason::FieldValueInvalid),
+    validation = kube::core::Rule::new("!has(self.env) && !has(self.file)")
+        .message("in a cluster a secret comes from `secretRef`: `env` and `file` would be the controller's own")
+        .reason(kube::core::Reason::FieldValueForbidden)
+)]
 pub struct SecretSpec {
     /// An environment variable (in files only).
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
@@ -52,8 +59,11 @@ pub struct PostgresSpec {
 }
 
 /// A Keycloak realm.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || self.clientSecret != oldSelf.clientSecret")
+    .message("`url` must not change while the credential stays the same: name another secret as well")
+    .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct KeycloakSpec {
     /// Its base URL.
     pub url: UrlText,
@@ -99,8 +109,11 @@ pub enum KeycloakRoles {
 }
 
 /// A SCIM 2.0 service.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || self.token != oldSelf.token")
+    .message("`url` must not change while the credential stays the same: name another secret as well")
+    .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct ScimSpec {
     /// Its base URL.
     pub url: UrlText,
@@ -109,8 +122,11 @@ pub struct ScimSpec {
 }
 
 /// An LDAP server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || self.password != oldSelf.password")
+    .message("`url` must not change while the credential stays the same: name another secret as well")
+    .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct LdapSpec {
     /// `ldaps://…`.
     pub url: UrlText,
@@ -123,8 +139,11 @@ pub struct LdapSpec {
 }
 
 /// A ThingsBoard tenant.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || self.apiKey != oldSelf.apiKey")
+    .message("`url` must not change while the credential stays the same: name another secret as well")
+    .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct ThingsboardSpec {
     /// Its base URL.
     pub url: UrlText,
@@ -250,8 +269,11 @@ pub struct PasswordsSpec {
 }
 
 /// A mail server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("self.host == oldSelf.host || !has(self.password) || !has(oldSelf.password) || self.password != oldSelf.password")
+    .message("`host` must not change while the credential stays the same: name another secret as well")
+    .field_path(".host").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct SmtpSpec {
     /// Its name.
     pub host: LineText,
