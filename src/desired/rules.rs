@@ -66,7 +66,11 @@ fn objects(desired: &Desired) -> bool {
 
 /// Of two that contradict each other the younger is broken, where they are objects of a cluster; else both.
 fn younger(desired: &Desired, rows: [usize; 2]) -> Vec<usize> {
-    if objects(desired) { rows.into_iter().max_by_key(|row| desired.entries[*row].origin).into_iter().collect() } else { rows.into() }
+    if objects(desired) {
+        rows.into_iter().max_by_key(|row| desired.entries[*row].origin).into_iter().collect()
+    } else {
+        rows.into()
+    }
 }
 
 fn usernames(desired: &Desired, _: &Project) -> Vec<Finding> {

@@ -25,13 +25,8 @@ pub(super) enum Watched {
 }
 
 impl Watched {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Directory,
-        Self::Kind(Kind::Role),
-        Self::Kind(Kind::Company),
-        Self::Kind(Kind::Customer),
-        Self::Kind(Kind::User),
-    ];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Directory, Self::Kind(Kind::Role), Self::Kind(Kind::Company), Self::Kind(Kind::Customer), Self::Kind(Kind::User)];
 }
 
 /// Everything that was seen.
@@ -152,8 +147,7 @@ impl Index {
 
     /// To which Directory a namespace belongs.
     pub(super) fn home(&self, namespace: &str) -> Home {
-        let mut names: Vec<_> =
-            self.directories.values().filter(|it| it.lists(namespace)).map(|it| it.name.clone()).collect();
+        let mut names: Vec<_> = self.directories.values().filter(|it| it.lists(namespace)).map(|it| it.name.clone()).collect();
         match names.len() {
             0 => Home::None,
             1 => Home::One(names.remove(0)),
@@ -187,11 +181,6 @@ impl Index {
     fn homes(&self, fits: impl Fn(&Home) -> bool) -> HashSet<SmolStr> {
         let all: HashSet<&SmolStr> = self.items.values().map(|item| &item.home).collect();
         all.into_iter().filter(|namespace| fits(&self.home(namespace))).cloned().collect()
-    }
-
-    /// How many objects there are, by kind.
-    pub(super) fn count(&self, kind: Kind) -> usize {
-        self.items.keys().filter(|key| key.kind == kind).count()
     }
 }
 

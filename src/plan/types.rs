@@ -334,6 +334,8 @@ pub struct Tally {
     pub spent: BTreeMap<Namespace, u64>,
     /// Privileged roles that would lose their last holder.
     pub last_holders: Vec<LastHolder>,
+    /// Users whom this plan gives a privileged role, or whose account it takes to another namespace, sorted.
+    pub grants: Vec<Key>,
     /// Retired accounts whose retention is over.
     pub purgeable: u64,
     /// Credentials that are owed, and that this plan does not issue: the account cannot sign in, or nothing is declared.
