@@ -4,6 +4,7 @@ mod architecture;
 mod broken;
 mod canary;
 mod cli;
+mod cluster;
 mod conformance;
 mod core;
 mod crds;
