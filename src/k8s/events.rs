@@ -22,16 +22,27 @@ const NOTE: usize = 1_000;
 
 /// Takes events to be sent.
 #[derive(Clone)]
-pub(super) struct Events(mpsc::Sender<(ObjectReference, Event)>);
+pub(super) struct Events {
+    /// What somebody should act on goes before what only tells.
+    warnings: mpsc::Sender<(ObjectReference, Event)>,
+    others: mpsc::Sender<(ObjectReference, Event)>,
+}
 
 impl Events {
     /// Sends in the background, as the replica `instance`.
     pub(super) fn start(client: Client, instance: String) -> Self {
         let recorder = Recorder::new(client, Reporter { controller: "tenantry.dev/controller".into(), instance: Some(instance) });
-        let (sender, mut waiting) = mpsc::channel::<(ObjectReference, Event)>(WAITING);
+        let (warnings, mut urgent) = mpsc::channel::<(ObjectReference, Event)>(WAITING);
+        let (others, mut waiting) = mpsc::channel::<(ObjectReference, Event)>(WAITING);
         tokio::spawn(async move {
             let (mut room, mut filled) = (BURST, Instant::now());
-            while let Some((about, event)) = waiting.recv().await {
+            loop {
+                let next = tokio::select! {
+                    biased;
+                    next = urgent.recv() => next,
+                    next = waiting.recv() => next,
+                };
+                let Some((about, event)) = next else { return };
                 let new = u32::try_from(filled.elapsed().as_millis() / EVERY.as_millis()).unwrap_or(u32::MAX);
                 if new > 0 {
                     (room, filled) = (room.saturating_add(new).min(BURST), Instant::now());
@@ -46,7 +57,7 @@ impl Events {
                 }
             }
         });
-        Self(sender)
+        Self { warnings, others }
     }
 
     /// Something was done, or failed, with an object.
@@ -70,7 +81,8 @@ impl Events {
             secondary: None,
         };
         // One that there is no room for is dropped: the condition says the same.
-        let _ = self.0.try_send((about, event));
+        let queue = if bad { &self.warnings } else { &self.others };
+        let _ = queue.try_send((about, event));
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn watch(shared: Arc<Shared>, what: Watched) {
                     shared.wake();
                 }
             }
-            Some(Err(error)) => tracing::warn!(what = ?what, error = crate::directory::chain(&error), "cannot watch"),
+            Some(Err(error)) => tracing::warn!(kind = resource(what).kind, error = last(&error), "cannot watch"),
             None => return,
         }
     }
@@ -54,6 +54,11 @@ fn take(shared: &Shared, what: Watched, event: Event<DynamicObject>) -> bool {
         Event::Apply(raw) => index.put(what, &lean(raw)),
         Event::Delete(raw) => index.remove(what, &raw),
     }
+}
+
+/// The first cause of an error: those above it repeat it, each longer than the one before.
+fn last(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Without what nobody reads, which is half of an object.

@@ -38,7 +38,8 @@ pub(super) struct Judged {
     /// Somebody approved the losses of this plan: they do not count in the budget.
     pub(super) approved: bool,
     pub(super) allow: Allow,
-    /// When gathered losses are to be judged.
+    /// Losses that are gathered, and when they are judged.
+    pub(super) waiting: BTreeSet<Key>,
     pub(super) until: Option<Instant>,
     pub(super) held: Option<HeldStatus>,
     /// An approval, or a rejection, that has been seen to with this pass.
@@ -189,7 +190,19 @@ impl Worker {
         } else {
             Allow::default()
         };
-        Judged { desired, planned, aside, unbelieved, problems, approved, allow, until: sorted.until, held, handled }
+        Judged {
+            desired,
+            planned,
+            aside,
+            unbelieved,
+            problems,
+            approved,
+            allow,
+            waiting: sorted.waiting,
+            until: sorted.until,
+            held,
+            handled,
+        }
     }
 
     /// Holds creates and mails beyond the caps of the Directory.
@@ -293,7 +306,7 @@ impl Worker {
             None => {}
             Some(asked) if asked != digest => {
                 let what = if approves { "approval" } else { "rejection" };
-                status.message = Some(format!("the {what} of {asked} fits nothing that is held: what is held is {digest}"));
+                status.message = Some(format!("the {what} of `{asked}` fits nothing that is held: what is held is `{digest}`"));
             }
             Some(asked) => {
                 let mut stamped = true;

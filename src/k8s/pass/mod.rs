@@ -414,7 +414,7 @@ impl Worker {
             && let Some(held) = &said.held
         {
             let note = format!(
-                "{} objects would lose something at once, and are held: `kubectl annotate directory {name} \
+                "{} of its objects would lose something at once, and all of it is held: `kubectl annotate directory {name} \
                  tenantry.dev/approve={digest}` carries it out, `tenantry.dev/reject={digest}` lets the objects go and leaves the accounts",
                 held.count,
                 name = self.name,

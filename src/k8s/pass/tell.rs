@@ -139,6 +139,8 @@ impl Worker {
                 };
                 return Next::Say(Box::new(unchanged(item, verdict)));
             }
+            // In three seconds at most there is something to say.
+            Stand::Counts if judged.waiting.contains(&item.key) => return Next::Nothing,
             Stand::Counts => {}
         }
         if let Some(ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: false }) = outcome.map(|it| &it.result) {
