@@ -3,6 +3,7 @@
 mod architecture;
 mod broken;
 mod canary;
+mod chart;
 mod cli;
 mod conformance;
 mod core;
