@@ -92,7 +92,7 @@ impl Stage {
 
     fn plan(&self, directory: &Sqlite, desired: &Desired, observed: &Observed) -> Plan {
         let others = observed.roles_of_others(&self.project.owner);
-        let known = Known { roles: observed.roles(), others, region: &|_| None };
+        let known = Known { roles: observed.roles(), others, aside: std::collections::BTreeSet::new(), region: &|_| None };
         let roles = desired::roles(desired, &self.project, Some(&known));
         let policy = Policy {
             owner: self.project.owner.clone(),
@@ -102,6 +102,7 @@ impl Stage {
             adopt: [].into(),
             purge: Purge::default(),
             orders: std::collections::BTreeMap::default(),
+            aside: std::collections::BTreeMap::new(),
             gently: false,
         };
         plan::plan(&plan::Input {

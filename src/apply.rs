@@ -61,7 +61,7 @@ struct Application<'a> {
     undone: HashSet<Key>,
     /// How far objects have come whose change has another step.
     reached: HashMap<Key, Executed>,
-    /// The accounts for which a credential is due.
+    /// The objects that were changed.
     ids: HashMap<Key, RemoteId>,
     told: &'a Told<'a>,
 }
@@ -98,9 +98,7 @@ impl Application<'_> {
                     self.reached.insert(change.key.clone(), executed);
                 }
                 Ok(Executed { id, version: _ }) => {
-                    if change.issues().is_some() {
-                        self.ids.insert(change.key.clone(), id);
-                    }
+                    self.ids.insert(change.key.clone(), id);
                     self.finish(change, ResultKind::Applied);
                 }
                 Err(error) => self.finish(change, failure(&error)),
@@ -138,6 +136,7 @@ impl Application<'_> {
             key: change.key.clone(),
             verb: change.verb(),
             source: change.source.clone(),
+            id: self.ids.remove(&change.key).or_else(|| change.remote.clone()),
             result: self.results.remove(&change.key).unwrap_or(ResultKind::Skipped(Skipped::Interrupted)),
         };
         let results: Vec<Outcome> = plan.changes().map(outcome).collect();

@@ -59,6 +59,16 @@ impl Config {
         env::var("TENANTRY_LOG").ok().filter(|value| !value.is_empty())
     }
 
+    /// The pod we run in, where the downward API says: `POD_NAME`.
+    pub fn pod() -> Option<String> {
+        env::var("POD_NAME").ok().filter(|value| !value.is_empty())
+    }
+
+    /// The namespace we run in, where the downward API says: `POD_NAMESPACE`.
+    pub fn namespace() -> Option<String> {
+        env::var("POD_NAMESPACE").ok().filter(|value| !value.is_empty())
+    }
+
     /// `NO_COLOR` (<https://no-color.org>) wins over `CLICOLOR_FORCE` (<https://bixense.com/clicolors>): who asks for
     /// none cannot read them.
     fn decide(variables: &Variables, terminals: Terminals) -> Self {

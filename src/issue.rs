@@ -326,7 +326,7 @@ async fn prepare(row: usize, due: Due, issuer: &Issuer) -> Result<Prepared, Issu
         let lifetime = if *reset { passwords.reset } else { lifetime };
         Timestamp::now().checked_add(lifetime).unwrap_or(Timestamp::MAX)
     };
-    let read = || source.as_ref().map_or(Err(IssueError::Failed), |source| Ok(vault.read(source)?));
+    let read = || source.as_ref().map_or(Err(IssueError::Failed), |source| Ok(vault.read_for(&debt.key.namespace, source)?));
     let (secret, until, letter) = match method {
         Method::Invite => {
             let credential::Token { text, hash } = credential::token().map_err(HashError::from)?;

@@ -11,6 +11,7 @@ pub mod drivers;
 pub mod git;
 pub mod history;
 pub mod issue;
+pub mod k8s;
 pub mod mail;
 pub mod manifest;
 pub mod model;

@@ -158,7 +158,7 @@ impl Organisation {
 fn piece(entry: &Entry) -> Piece<'_> {
     match &entry.wanted {
         Wanted::State(state) => Piece::of(state, state.above()),
-        Wanted::Invalid(_) => Piece::broken(&entry.key),
+        Wanted::Invalid(_) | Wanted::Gone => Piece::broken(&entry.key),
     }
 }
 

@@ -14,10 +14,10 @@ use crate::{
     desired::{self, Desired, Known},
     directory::{Directory, DirectoryError},
     manifest::{Problem, Project, Sources},
-    model::{Body, Key, Username},
+    model::{Body, Key, Kind, Username},
     observed::{Applied, Observed, Scope},
     organisation::Outlook,
-    plan::{self, Acting, Allow, Approved, Authority, Input, Plan, Policy, Purge, Refusal},
+    plan::{self, Acting, Allow, Approved, Authority, Held, Input, Plan, Policy, Purge, Refusal},
 };
 
 pub use carry::{ApplyError, Leases, Order, apply, carry_out, note_found};
@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub orders: BTreeMap<Key, plan::Order>,
     /// What the flags allow.
     pub allow: Allow,
+    /// What is not changed for now, and why.
+    pub aside: BTreeMap<Key, Held>,
     /// Nobody is there to say yes: what was shut off outside stays shut off.
     pub unattended: bool,
     /// What is not declared may only not have been written yet: nothing is done that cannot be taken back.
@@ -119,6 +121,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         orders,
         allow,
         approved,
+        aside,
         unattended,
         gently,
         now,
@@ -135,7 +138,12 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     let roles = desired::roles(
         desired,
         project,
-        Some(&Known { roles: observed.roles(), others: observed.roles_of_others(&project.owner), region: &region }),
+        Some(&Known {
+            roles: observed.roles(),
+            others: observed.roles_of_others(&project.owner),
+            aside: aside.keys().filter(|key| key.kind == Kind::Role).cloned().collect(),
+            region: &region,
+        }),
     );
     let policy = Policy {
         owner: project.owner.clone(),
@@ -145,6 +153,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         adopt: adopt.clone(),
         purge: purge.clone(),
         orders: orders.clone(),
+        aside: aside.clone(),
         gently: *gently,
     };
     let input = Input {
@@ -160,7 +169,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
     let mut plan = plan::plan(&input);
     for decision in &mut plan.decisions {
         if let (Some(change), Some(origin)) = (&mut decision.change, decision.origin) {
-            change.source = Some(sources.display(origin));
+            change.source = Some(sources.told(origin, &change.key));
         }
     }
     let authority = Authority::of(*actor, observed, &roles.last, *now);

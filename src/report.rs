@@ -3,7 +3,10 @@
 use serde::Serialize;
 use smol_str::SmolStr;
 
-use crate::{model::Key, plan::Verb};
+use crate::{
+    model::{Key, RemoteId},
+    plan::Verb,
+};
 
 /// What became of every change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Outcome {
     pub verb: Verb,
     /// Where it is declared, or was last.
     pub source: Option<SmolStr>,
+    /// The object, where it is known by now.
+    pub id: Option<RemoteId>,
     /// What happened.
     pub result: ResultKind,
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, completions, crds, drift, explain, get, graph, history, import, man, people, plan, schema, serve, validate,
+    apply, completions, controller, crds, drift, explain, get, graph, history, import, man, people, plan, schema, serve, validate,
     values::{Output, PurgeArg, last_holder, output},
     verify_password, watch, why,
 };
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Why(why::Args),
     /// Show what was done, when, by whom and by which commit.
     History(history::Args),
+    /// Bring the objects of a Kubernetes cluster into its directories, until stopped.
+    Controller(controller::Args),
     /// Serve the pages on which people set and change their passwords.
     Serve(serve::Args),
     /// Check a username and a password against the embedded directory.

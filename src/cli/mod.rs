@@ -7,6 +7,7 @@ mod approved;
 mod args;
 mod completions;
 mod console;
+mod controller;
 mod crds;
 mod drift;
 mod exit;
@@ -120,6 +121,7 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
             Command::Why(args) => why::run(args, console).await,
             Command::History(args) => history::run(args, console).await,
             Command::Drift(args) => drift::run(args, console).await,
+            Command::Controller(args) => controller::run(args, &interrupt).await,
             Command::Serve(args) => serve::run(args, console, &interrupt).await,
             Command::VerifyPassword(args) => verify_password::run(args, console).await,
             Command::Crds(args) => crds::run(args, console),
@@ -134,8 +136,13 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
 /// A server says what it does; a command that ends says it by itself.
 fn log(command: &Command, console: Console) -> Result<(), Failure> {
     let filter = Config::log();
-    let default = if matches!(command, Command::Serve(_)) { "info" } else { "off" };
-    telemetry::start(filter.as_deref().unwrap_or(default), console.colours_notes()).map_err(|error| {
+    let text = telemetry::Form::Text { colour: console.colours_notes() };
+    let (default, form) = match command {
+        Command::Serve(_) => ("info", text),
+        Command::Controller(args) => ("info", args.log(text)),
+        _ => ("off", text),
+    };
+    telemetry::start(filter.as_deref().unwrap_or(default), form).map_err(|error| {
         Failure::invalid("`TENANTRY_LOG` cannot be understood").because(&error).hint("for example `tenantry=debug`")
     })
 }

@@ -172,7 +172,7 @@ mod tests {
         let project_paths: Vec<_> = project_paths.iter().map(|path| (*path).to_owned()).collect();
         match choose(&given, &project_paths, tree.path()).unwrap().extent {
             Extent::Whole { root } => root,
-            Extent::Part => "part".into(),
+            Extent::Part | Extent::Objects => "part".into(),
         }
     }
 

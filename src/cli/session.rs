@@ -322,6 +322,7 @@ impl Session {
             purge: self.purge.clone(),
             orders: self.orders.clone(),
             allow: self.allow.clone(),
+            aside: BTreeMap::new(),
             unattended: self.unattended,
             gently: self.gently,
             approved: self.approved.as_ref(),

@@ -11,4 +11,4 @@ pub use generate::{Token, password, token};
 pub use hash::{HashError, Hasher, imported};
 pub use policy::{Weakness, check};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use source::{SourceError, Vault};
+pub use source::{Fetched, SourceError, Vault};

@@ -1,16 +1,18 @@
 //! Secrets that are written down elsewhere: environment variables and files.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::model::SecretSource;
+use crate::model::{Namespace, SecretSource};
 
 /// Bytes of the longest secret that is read.
 const MOST: u64 = 64 * 1024;
@@ -19,10 +21,21 @@ const MOUNTED: &str = "/run/secrets";
 
 /// Where secrets are read.
 #[derive(Clone)]
-pub struct Vault {
-    base: PathBuf,
-    environment: fn(&str) -> Option<OsString>,
+pub enum Vault {
+    /// On this machine.
+    Here {
+        /// Files are found from here.
+        base: PathBuf,
+        /// Reads a variable.
+        environment: fn(&str) -> Option<OsString>,
+    },
+    /// In a cluster: what was read there ahead, or why it could not be, by namespace and Secret. Nothing of the machine: that
+    /// would be the controller's own.
+    Cluster(Arc<Fetched>),
 }
+
+/// Secrets of a cluster, read ahead.
+pub type Fetched = BTreeMap<(Namespace, SecretSource), Result<SecretString, String>>;
 
 /// Why a secret could not be read. Never a part of it.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +58,12 @@ pub enum SourceError {
     /// The file cannot be read.
     #[error("cannot read `{0}`")]
     Unreadable(String, #[source] std::io::Error),
+    /// The Secret of a cluster cannot be read, or is no text.
+    #[error("{0}")]
+    Secret(String),
+    /// What is of this machine is not read for what a cluster declares.
+    #[error("in a cluster a secret comes from `secretRef`, and from nowhere else")]
+    Machine,
     /// A Secret of a cluster.
     #[error("a `secretRef` is read in a cluster only: use `env` or `file` here")]
     Cluster,
@@ -53,47 +72,66 @@ pub enum SourceError {
 impl Vault {
     /// Files are found from `base`, the folder of the project; variables by `environment`.
     pub fn new(base: &Path, environment: fn(&str) -> Option<OsString>) -> Self {
-        Self { base: base.to_owned(), environment }
+        Self::Here { base: base.to_owned(), environment }
     }
 
-    /// Reads a secret. One line break at its end is not part of it.
-    pub fn read(&self, source: &SecretSource) -> Result<SecretString, SourceError> {
-        match source {
-            SecretSource::Env(name) => {
-                let value = (self.environment)(name).filter(|value| !value.is_empty());
-                let value = value.ok_or_else(|| SourceError::NoVariable(name.to_string()))?;
-                let text = value.into_string().map_err(|_| SourceError::NoText(format!("the environment variable {name}")))?;
-                Ok(SecretString::from(text))
+    /// Reads a secret that something of a namespace names. One line break at the end of a file is not part of it.
+    pub fn read_for(&self, namespace: &Namespace, source: &SecretSource) -> Result<SecretString, SourceError> {
+        match (self, source) {
+            (Self::Here { base, environment }, source) => read(source, base, *environment),
+            (Self::Cluster(fetched), SecretSource::SecretRef { name: _, key: _ }) => {
+                match fetched.get(&(namespace.clone(), source.clone())) {
+                    Some(Ok(secret)) => Ok(secret.clone()),
+                    Some(Err(why)) => Err(SourceError::Secret(why.clone())),
+                    None => Err(SourceError::Secret("the Secret was not read".into())),
+                }
             }
-            SecretSource::File(path) => self.file(path),
-            SecretSource::SecretRef { name: _, key: _ } => Err(SourceError::Cluster),
+            (Self::Cluster(_), SecretSource::Env(_) | SecretSource::File(_)) => Err(SourceError::Machine),
         }
     }
 
-    fn file(&self, path: &str) -> Result<SecretString, SourceError> {
-        let unreadable = |error| SourceError::Unreadable(path.to_owned(), error);
-        let base = fs::canonicalize(if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base });
-        // Links are followed first: what counts is where the file really is.
-        let real = fs::canonicalize(self.base.join(path)).map_err(unreadable)?;
-        let mounted = fs::canonicalize(MOUNTED).ok();
-        let below = |folder: &PathBuf| real.starts_with(folder);
-        if !(base.as_ref().is_ok_and(below) || mounted.as_ref().is_some_and(below)) {
-            return Err(SourceError::Outside(path.to_owned()));
-        }
-        // Looked at before it is opened: a pipe would be waited for without end.
-        if !fs::metadata(&real).map_err(unreadable)?.is_file() {
-            return Err(SourceError::NoFile(path.to_owned()));
-        }
-        let file = fs::File::open(&real).map_err(unreadable)?;
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| SourceError::NoText(format!("`{path}`")))?;
-        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if text.is_empty() || bytes.len() as u64 > MOST {
-            return Err(SourceError::Size(path.to_owned()));
-        }
-        Ok(SecretString::from(text))
+    /// Reads a secret that the project names.
+    pub fn read(&self, source: &SecretSource) -> Result<SecretString, SourceError> {
+        self.read_for(&Namespace::GLOBAL, source)
     }
+}
+
+fn read(source: &SecretSource, base: &Path, environment: fn(&str) -> Option<OsString>) -> Result<SecretString, SourceError> {
+    match source {
+        SecretSource::Env(name) => {
+            let value = environment(name).filter(|value| !value.is_empty());
+            let value = value.ok_or_else(|| SourceError::NoVariable(name.to_string()))?;
+            let text = value.into_string().map_err(|_| SourceError::NoText(format!("the environment variable {name}")))?;
+            Ok(SecretString::from(text))
+        }
+        SecretSource::File(path) => file(path, base),
+        SecretSource::SecretRef { name: _, key: _ } => Err(SourceError::Cluster),
+    }
+}
+
+fn file(path: &str, folder: &Path) -> Result<SecretString, SourceError> {
+    let unreadable = |error| SourceError::Unreadable(path.to_owned(), error);
+    let base = fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    // Links are followed first: what counts is where the file really is.
+    let real = fs::canonicalize(folder.join(path)).map_err(unreadable)?;
+    let mounted = fs::canonicalize(MOUNTED).ok();
+    let below = |folder: &PathBuf| real.starts_with(folder);
+    if !(base.as_ref().is_ok_and(below) || mounted.as_ref().is_some_and(below)) {
+        return Err(SourceError::Outside(path.to_owned()));
+    }
+    // Looked at before it is opened: a pipe would be waited for without end.
+    if !fs::metadata(&real).map_err(unreadable)?.is_file() {
+        return Err(SourceError::NoFile(path.to_owned()));
+    }
+    let file = fs::File::open(&real).map_err(unreadable)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SourceError::NoText(format!("`{path}`")))?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() || bytes.len() as u64 > MOST {
+        return Err(SourceError::Size(path.to_owned()));
+    }
+    Ok(SecretString::from(text))
 }
 
 #[cfg(test)]

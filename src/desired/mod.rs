@@ -51,6 +51,8 @@ pub enum Wanted {
     State(Box<State>),
     /// Declared and broken; this much of it is certain.
     Invalid(Salvage),
+    /// Somebody deleted the object that declared it.
+    Gone,
 }
 
 impl Entry {
@@ -58,7 +60,7 @@ impl Entry {
     pub fn state(&self) -> Option<&State> {
         match &self.wanted {
             Wanted::State(state) => Some(state),
-            Wanted::Invalid(_) => None,
+            Wanted::Invalid(_) | Wanted::Gone => None,
         }
     }
 
@@ -81,11 +83,16 @@ impl Desired {
         self.entries.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|row| &self.entries[row])
     }
 
+    /// Whether a key is declared, be it broken.
+    pub fn declares(&self, key: &Key) -> bool {
+        self.get(key).is_some_and(|entry| entry.wanted != Wanted::Gone)
+    }
+
     /// Whether this is the owner's whole declaration.
     pub fn whole(&self) -> bool {
         match self.extent {
             Extent::Whole { .. } => true,
-            Extent::Part => false,
+            Extent::Part | Extent::Objects => false,
         }
     }
 
@@ -111,6 +118,7 @@ pub fn desired(documents: Vec<Lowered>, project: &Project, extent: Extent, unrea
             let disabled = |entry: &Entry| match &entry.wanted {
                 Wanted::State(state) => state.suspended,
                 Wanted::Invalid(salvage) => salvage.disabled,
+                Wanted::Gone => false,
             };
             // Two documents that contradict each other agree on shutting off, or on nothing.
             first.wanted = Wanted::Invalid(Salvage { disabled: disabled(first) && disabled(again), ..Salvage::default() });
@@ -129,6 +137,7 @@ fn entry(document: Lowered, project: &Project) -> Entry {
             let moved_from = salvage.moved_from.clone();
             Entry { key, origin, wanted: Wanted::Invalid(salvage), moved_from, adopt: None, credential: None }
         }
+        Form::Gone => Entry { key, origin, wanted: Wanted::Gone, moved_from: None, adopt: None, credential: None },
         Form::Sound(declared) => {
             let crate::manifest::Declared { place, body, enabled, deletion, credential, moved_from, adopt } = *declared;
             let deletion = match key.kind {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Desired, Entry,
+    Desired, Entry, Wanted,
     rules::{region_of, suggest, unknown_reference},
 };
 use crate::{
@@ -21,6 +21,8 @@ pub struct Known<'a> {
     pub roles: RoleTable,
     /// Those of them that belong to other owners: they stay in force whatever is declared here.
     pub others: RoleTable,
+    /// Roles that are not changed for now: they stay in force as they were applied.
+    pub aside: BTreeSet<Key>,
     /// The region of a company or customer the directory holds, and what that stands under.
     pub region: &'a Regions<'a>,
 }
@@ -47,11 +49,13 @@ pub fn roles(desired: &Desired, project: &Project, known: Option<&Known<'_>>) ->
     let last = known.map_or_else(RoleTable::built_in, |known| known.roles.clone());
     let nobody = RoleTable::default();
     let others = known.map_or(&nobody, |known| &known.others);
+    let nothing = BTreeSet::new();
+    let aside = known.map_or(&nothing, |known| &known.aside);
     let certain = desired.whole() || known.is_some();
     // A broken role takes others with it: what appoints it, and who would fit only what it was to become.
     let (mut rejected, mut errors) = (BTreeSet::new(), Vec::new());
     let mut found = loop {
-        let table = table(desired, &last, others, &rejected);
+        let table = table(desired, &last, others, (&rejected, aside));
         let mut found = Roles { table, last: last.clone(), broken: rejected.clone(), problems: Vec::new() };
         judge_roles(desired, certain, &mut found);
         if found.broken.len() == rejected.len() {
@@ -79,7 +83,12 @@ pub fn roles(desired: &Desired, project: &Project, known: Option<&Known<'_>>) ->
 
 /// Built-in roles, those the directory holds (in a part: what is not declared stays), and the declared ones; a broken one
 /// in its last applied form.
-fn table(desired: &Desired, last: &RoleTable, others: &RoleTable, rejected: &BTreeSet<Key>) -> RoleTable {
+fn table(
+    desired: &Desired,
+    last: &RoleTable,
+    others: &RoleTable,
+    (rejected, aside): (&BTreeSet<Key>, &BTreeSet<Key>),
+) -> RoleTable {
     let mut table = if desired.whole() { RoleTable::built_in() } else { last.clone() };
     for (namespace, name, role) in others.iter() {
         table.insert(namespace.clone(), name.clone(), role.clone());
@@ -95,12 +104,25 @@ fn table(desired: &Desired, last: &RoleTable, others: &RoleTable, rejected: &BTr
         if others.exact(namespace, name).is_some() {
             continue;
         }
-        let declared = entry.state().and_then(|state| role_of(state)).filter(|_| !rejected.contains(&entry.key));
+        if entry.wanted == Wanted::Gone && !rejected.contains(&entry.key) && !aside.contains(&entry.key) {
+            remove(&mut table, namespace, name);
+            continue;
+        }
+        let stays = rejected.contains(&entry.key) || aside.contains(&entry.key);
+        let declared = entry.state().and_then(|state| role_of(state)).filter(|_| !stays);
         if let Some(role) = declared.or_else(|| last.exact(&entry.key.namespace, &entry.key.name)) {
             table.insert(entry.key.namespace.clone(), entry.key.name.clone(), role.clone());
         }
     }
     table
+}
+
+/// Takes a role out that is removed; under a built-in name the built-in one holds again.
+fn remove(table: &mut RoleTable, namespace: &model::Namespace, name: &Name) {
+    match RoleTable::built_in().exact(namespace, name) {
+        Some(role) => table.insert(namespace.clone(), name.clone(), role.clone()),
+        None => table.remove(namespace, name),
+    }
 }
 
 fn role_of(state: &State) -> Option<&Role> {
@@ -198,7 +220,7 @@ fn judge_holders(desired: &Desired, certain: bool, found: &mut Roles) {
         let legal = before.is_some_and(|before| before != role && illegal(before, user, state.place.as_ref()).is_none());
         // The role that is meant: that of a namespace may be broken, be gone, or bear the name of a global one.
         let here = entry.key.sibling(Kind::Role, user.role.clone());
-        let gone = desired.get(&here).is_none() && found.last.exact(namespace, &user.role).is_some();
+        let gone = !desired.declares(&here) && found.last.exact(namespace, &user.role).is_some();
         let own = gone || found.table.exact(namespace, &user.role).is_some();
         let key = if own { here } else { Key { namespace: model::Namespace::GLOBAL, ..here } };
         if legal {

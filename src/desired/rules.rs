@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Desired, Entry, roles::Regions};
+use super::{Desired, Entry, Wanted, roles::Regions};
 use crate::{
-    manifest::{Code, Place, Problem, Project},
+    manifest::{Code, Extent, Place, Problem, Project},
     model::{Body, CompanyType, Key, Kind, Name, State},
 };
 
@@ -58,17 +58,41 @@ fn claims<'a, V: std::hash::Hash + Eq>(
     findings
 }
 
+/// Objects of a cluster are written by people who may not know of each other: nobody breaks what another has declared. Who gets
+/// a name or an e-mail that two want is decided with the accounts that hold it.
+fn objects(desired: &Desired) -> bool {
+    desired.extent == Extent::Objects
+}
+
+/// Of two that contradict each other the younger is broken, where they are objects of a cluster; else both.
+fn younger(desired: &Desired, rows: [usize; 2]) -> Vec<usize> {
+    if objects(desired) {
+        rows.into_iter().max_by_key(|row| desired.entries[*row].origin).into_iter().collect()
+    } else {
+        rows.into()
+    }
+}
+
 fn usernames(desired: &Desired, _: &Project) -> Vec<Finding> {
+    if objects(desired) {
+        return Vec::new();
+    }
     let claimants = states(desired).filter_map(|(row, entry, state)| Some((row, entry, state.body.user()?.username.as_str())));
     claims(claimants, &Place::path("spec.username"), |value| format!("the username `{value}` is claimed twice"))
 }
 
 fn emails(desired: &Desired, _: &Project) -> Vec<Finding> {
+    if objects(desired) {
+        return Vec::new();
+    }
     let claimants = states(desired).filter_map(|(row, entry, state)| Some((row, entry, state.body.user()?.email.as_str())));
     claims(claimants, &Place::path("spec.email"), |value| format!("the e-mail `{value}` is claimed twice"))
 }
 
 fn titles(desired: &Desired, _: &Project) -> Vec<Finding> {
+    if objects(desired) {
+        return Vec::new();
+    }
     let claimants = states(desired).filter_map(|(row, entry, state)| match &state.body {
         Body::Customer(customer) => {
             Some((row, entry, (&entry.key.namespace, state.place.as_ref(), customer.display_name.as_str())))
@@ -82,7 +106,13 @@ fn titles(desired: &Desired, _: &Project) -> Vec<Finding> {
 fn adoptions(desired: &Desired, _: &Project) -> Vec<Finding> {
     let claimants = states(desired).filter_map(|(row, entry, _)| Some((row, entry, (entry.key.kind, entry.adopt.as_ref()?))));
     let place = Place::annotation(crate::manifest::ADOPT);
-    claims(claimants, &place, |value| format!("the account `{}` is adopted twice", value.1.0))
+    let mut findings = claims(claimants, &place, |value| format!("the account `{}` is adopted twice", value.1.0));
+    for finding in &mut findings {
+        if let [a, b] = finding.spoils[..] {
+            finding.spoils = younger(desired, [a, b]);
+        }
+    }
+    findings
 }
 
 fn regions(desired: &Desired, project: &Project) -> Vec<Finding> {
@@ -222,7 +252,7 @@ fn moves(desired: &Desired, _: &Project) -> Vec<Finding> {
         if from == &entry.key {
             let problem = refuse(format!("`{from}` cannot have moved from itself")).hint("remove the annotation");
             findings.push(Finding { spoils: vec![row], problem: Some(problem) });
-        } else if let Some(old) = desired.get(from) {
+        } else if let Some(old) = desired.get(from).filter(|old| old.wanted != Wanted::Gone) {
             let problem = refuse(format!("`{from}` is declared as well, so its account cannot become `{}`", entry.key))
                 .related(old.origin, Place::path("metadata.name"), "still declared here")
                 .hint("remove the old document, or the annotation");
@@ -235,7 +265,7 @@ fn moves(desired: &Desired, _: &Project) -> Vec<Finding> {
                 path(),
                 format!("the other is `{}`", desired.entries[other].key),
             );
-            findings.push(Finding { spoils: vec![row, other], problem: Some(problem) });
+            findings.push(Finding { spoils: younger(desired, [row, other]), problem: Some(problem) });
         }
     }
     findings

@@ -7,11 +7,12 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Lowering, Origin, Project,
     project::{BudgetSpec, DirectoryChoice, LedgerChoice, LinksSpec, MailSpec, PasswordsSpec, ProjectSpec, RegionSpec},
     status::DirectoryStatus,
     text::{KeyText, Label, NamespacePattern, SpanText, given},
 };
-use crate::model::Deletion;
+use crate::model::{Deletion, Key, Kind, Name, Namespace};
 
 /// Where the objects of some namespaces are applied.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
@@ -75,6 +76,15 @@ pub struct DirectoryFields {
 }
 
 impl DirectoryFields {
+    /// Turns it into what a project is; `name` is its `metadata.name`. Says everything that is wrong with it.
+    pub fn lower(&self, name: &Name) -> Result<Project, String> {
+        let key = Key::new(Kind::Role, Namespace::GLOBAL, name.clone());
+        let mut lowering = Lowering::new(&key, Origin { file: 0, line: 0 });
+        let project = Project::lower(name, &self.project(), &mut lowering);
+        let problems: Vec<String> = lowering.into_problems().into_iter().map(|it| it.message).collect();
+        if problems.is_empty() { Ok(project) } else { Err(problems.join("; ")) }
+    }
+
     /// The same as the `spec` of a project: without paths and actor, and with a directory.
     pub fn project(&self) -> ProjectSpec {
         let Self {

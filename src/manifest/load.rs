@@ -11,6 +11,7 @@ mod document;
 mod hidden;
 mod json;
 mod list;
+mod object;
 mod place;
 mod plain;
 mod project;
@@ -35,6 +36,7 @@ use super::{
 };
 
 pub use diagnose::{Diagnostic, RelatedPlace, Snippet, diagnose};
+pub use object::{Object, object};
 pub use project::{LoadedProject, load_project};
 
 pub(in crate::manifest) use tree::{Plain, resolve};

@@ -22,7 +22,8 @@ pub use company::{Company, CompanySpec};
 pub use customer::{Customer, CustomerSpec};
 pub use directory::{Directory, DirectoryFields};
 pub use load::{
-    Diagnostic, Input, Limits, Loaded, LoadedProject, RelatedPlace, Snippet, diagnose, fingerprint, load, load_project,
+    Diagnostic, Input, Limits, Loaded, LoadedProject, Object, RelatedPlace, Snippet, diagnose, fingerprint, load, load_project,
+    object,
 };
 pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower, moment};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
@@ -60,6 +61,8 @@ pub enum Form {
     Sound(Box<Declared>),
     /// It is broken (a problem says how), and this much could be read all the same.
     Broken(Salvage),
+    /// An object of a cluster that somebody deleted: what removing it means is to be done.
+    Gone,
 }
 
 /// What a sound document declares.
@@ -102,4 +105,7 @@ pub enum Extent {
     },
     /// A part: what is not declared is settled.
     Part,
+    /// The objects of a cluster. What is not among them is settled, as in a part: removal is said ([`Form::Gone`]). People of
+    /// several teams write them, so nobody can break what another has declared: of two that claim one value the older wins.
+    Objects,
 }

@@ -7,12 +7,14 @@ use std::{
 
 use smol_str::SmolStr;
 
-use super::Origin;
+use super::{GROUP, Origin};
+use crate::model::Key;
 
 /// The files that were read: what an [`Origin`] points into.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     pub(super) files: Vec<Source>,
+    objects: bool,
 }
 
 /// One file.
@@ -57,6 +59,20 @@ impl Sources {
     /// Where a document starts, as people write it: `users/service.yaml:41`.
     pub fn display(&self, origin: Origin) -> SmolStr {
         smol_str::format_smolstr!("{}:{}", self.file(origin), origin.line)
+    }
+
+    /// Where a thing is declared: a place in a file, or an object of a cluster as `kubectl get` takes it.
+    pub fn told(&self, origin: Origin, key: &Key) -> SmolStr {
+        if !self.objects {
+            return self.display(origin);
+        }
+        let Key { kind, namespace, name } = key;
+        smol_str::format_smolstr!("{}.{GROUP}/{namespace}/{name}", kind.plural())
+    }
+
+    /// What stands for the objects of a cluster: they are in no file.
+    pub fn objects() -> Self {
+        Self { files: Vec::new(), objects: true }
     }
 
     /// Whether a file, by its path without links, is one of these.

@@ -106,7 +106,7 @@ impl Method {
 }
 
 /// Where a secret is to be found; never the secret itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretSource {
     /// An environment variable.
     Env(SmolStr),

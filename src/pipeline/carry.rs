@@ -83,7 +83,7 @@ impl<'a> News<'a> {
     fn of(request: &Request<'a>, shown: &Planned) -> Self {
         let root = match &request.desired.extent {
             Extent::Whole { root } => Some(root).filter(|root| shown.plan.last_root.as_ref() != Some(root)),
-            Extent::Part => None,
+            Extent::Part | Extent::Objects => None,
         };
         let settings = Settings::of(request.project);
         let others = shown.applied.settings.as_ref().is_some_and(|last| *last != settings);

@@ -87,7 +87,7 @@ impl<'a> Board<'a> {
         for entry in &input.desired.entries {
             let Some(old) = &entry.moved_from else { continue };
             let ours = input.observed.get(old).is_some_and(|live| live.state.owner.as_ref() == Some(&input.policy.owner));
-            if !ours || input.desired.get(old).is_some() {
+            if !ours || input.desired.declares(old) {
                 continue;
             }
             if input.observed.get(&entry.key).is_some() {

@@ -104,11 +104,15 @@ impl Board<'_> {
             if matches!(draft.after, After::To(_)) {
                 let (before, after) = self.row_claims(draft);
                 for claim in after.into_iter().filter(|claim| !before.contains(claim)) {
-                    if let Some(first) = wanted.get(&claim) {
-                        losers.push((row, taken(&claim, &self.drafts[*first].key.to_string(), None)));
-                    } else {
+                    let Some(first) = wanted.get(&claim).copied() else {
                         wanted.insert(claim, row);
-                    }
+                        continue;
+                    };
+                    // Objects of a cluster: the older one has the better claim. In files two that claim one value are an error.
+                    let age = |row: usize| self.drafts[row].entry.map(|entry| entry.origin);
+                    let (winner, loser) = if age(row) < age(first) { (row, first) } else { (first, row) };
+                    losers.push((loser, taken(&claim, &self.drafts[winner].key.to_string(), None)));
+                    wanted.insert(claim, winner);
                 }
             }
         }

@@ -11,6 +11,8 @@
 //! | not at all | ours, and something cannot be read | held `Incomplete` |
 //! | not at all | ours | wanted, by `deletion`: retired, nothing, or released |
 //! | anything | ours, and somebody orders it locked or unlocked | wanted: that, and nothing else |
+//! | an object that somebody deleted | ours | as if it were not declared at all in a whole declaration |
+//! | anything | anything, and it is set aside ([`Policy::aside`](super::Policy)) | held, if it would change |
 //!
 //! Then: a field the directory cannot hold (`Unsupported`), an adoption that would empty a field, a reference that neither
 //! exists nor is about to (`WaitingFor`). Whatever is held, shutting off goes through.
@@ -48,11 +50,24 @@ impl Board<'_> {
         }
         let here = self.drafts[row].found.state().filter(|found| found.key.kind == Kind::User).and_then(|found| self.above(found));
         self.drafts[row].closed_here = closed.by(here.as_ref()).is_some();
-        let Outcome { after, reason, held } = self.outcome(row, closed);
+        let outcome = self.outcome(row, closed);
+        let Outcome { after, reason, held } = self.set_aside(row, outcome);
         let draft = &mut self.drafts[row];
         (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
         self.protect(row);
         self.settle_rekeying(row);
+    }
+
+    /// Holds what is not to be changed for now. It is decided as it stands then, so that whatever needs it, stands under it or
+    /// wants what it keeps is judged by that.
+    fn set_aside(&self, row: usize, outcome: Outcome) -> Outcome {
+        let draft = &self.drafts[row];
+        let Some(aside) = self.input.policy.aside.get(draft.key) else { return outcome };
+        let owes = outcome.held.is_none() && self.credential(draft).is_some();
+        if matches!(outcome.after, After::Same) && !owes {
+            return outcome;
+        }
+        Outcome { held: Some(aside.clone()), ..SETTLED }
     }
 
     fn outcome(&self, row: usize, closed: &Closed) -> Outcome {
@@ -63,17 +78,25 @@ impl Board<'_> {
         match (draft.entry, &draft.found) {
             (Some(entry), _) => match &entry.wanted {
                 Wanted::Invalid(salvage) => self.invalid(draft, salvage, closed),
+                Wanted::Gone => self.gone(draft, closed),
                 Wanted::State(state) if self.input.roles.broken.contains(draft.key) => {
                     self.invalid(draft, &salvage(state, None), closed)
                 }
                 Wanted::State(state) => self.declared(row, entry, state, closed),
             },
-            (None, Found::Live(live)) if self.mine(&live.state) && self.input.roles.broken.contains(draft.key) => {
+            (None, _) => self.gone(draft, closed),
+        }
+    }
+
+    /// What nobody declares, or somebody removed.
+    fn gone(&self, draft: &Draft<'_>, closed: &Closed) -> Outcome {
+        match &draft.found {
+            Found::Live(live) if self.mine(&live.state) && self.input.roles.broken.contains(draft.key) => {
                 let message = "it is not declared any more, and its holders need it as it is".to_owned();
                 Outcome { held: Some(Held { hold: Hold::Invalid, message }), ..SETTLED }
             }
-            (None, Found::Live(live)) if self.mine(&live.state) => self.undeclared(draft, closed),
-            (None, Found::Live(_) | Found::Nothing | Found::Stranger(..)) => SETTLED,
+            Found::Live(live) if self.mine(&live.state) => self.undeclared(draft, closed),
+            Found::Live(_) | Found::Nothing | Found::Stranger(..) => SETTLED,
         }
     }
 
@@ -221,7 +244,8 @@ impl Board<'_> {
             return Outcome { after: After::Gone, reason: Reason::Purged, held: None };
         }
         let followed = || self.follow(draft, closed).unwrap_or(SETTLED);
-        if !self.input.desired.whole() || found.retired && found.deletion != Deletion::Delete {
+        let removed = draft.entry.is_some() || self.input.desired.whole();
+        if !removed || found.retired && found.deletion != Deletion::Delete {
             return followed();
         }
         if self.input.desired.unreadable > 0 {

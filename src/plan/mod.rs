@@ -82,6 +82,8 @@ pub struct Policy {
     pub purge: Purge,
     /// What is to be done against, or beside, the declaration.
     pub orders: BTreeMap<Key, Order>,
+    /// What is not changed for now, whatever is declared of it, and why. What is not wanted to change is not held either.
+    pub aside: BTreeMap<Key, Held>,
     /// What is not declared may only not have been written yet: it is shut off and kept for now, whatever its removal means.
     pub gently: bool,
 }

@@ -53,6 +53,16 @@ impl Board<'_> {
         holders.filter(|holder| self.loss(*holder) == 0) // one for each object
     }
 
+    /// Whether somebody comes to hold a privileged role who did not, or is taken from one namespace to another.
+    fn grants(&self, draft: &Draft<'_>) -> bool {
+        let After::To(after) = &draft.after else { return false };
+        let Some(user) = after.body.user() else { return false };
+        let found = draft.found.state().filter(|found| self.mine(found));
+        let same = |found: &State| found.body.user().is_some_and(|before| before.role == user.role);
+        let held = found.is_some_and(|found| same(found) && found.key.namespace == after.key.namespace);
+        !held && (privilege(after, &self.input.roles.table).is_some() || found.is_some_and(same))
+    }
+
     fn privileged(&self, state: &State) -> bool {
         privilege(state, &self.input.roles.last).is_some()
     }
@@ -96,6 +106,9 @@ impl Board<'_> {
             }
             if loss > 0 {
                 self.count_loss(row, loss, &mut tally.losses);
+            }
+            if self.grants(draft) {
+                tally.grants.push(draft.key.clone());
             }
             decisions.push(Decision { key: draft.key.clone(), change, held, origin: draft.entry.map(|entry| entry.origin) });
         }

@@ -148,6 +148,14 @@ pub enum Hold {
     DisabledOutside,
     /// The plan that somebody approved does not have it, or it needs what that does not have.
     NotApproved,
+    /// More would be lost at once than the budget allows: somebody has to approve or reject it.
+    OverBudget,
+    /// A gate other than the budget refuses it.
+    Refused,
+    /// Somebody said that nothing is to be written for now.
+    Paused,
+    /// It is about to be done: it is judged together with what comes at the same time, or tried again after a failure.
+    Progressing,
 }
 
 impl Hold {
@@ -165,6 +173,10 @@ impl Hold {
             Self::Denied => "Denied",
             Self::DisabledOutside => "DisabledOutside",
             Self::NotApproved => "NotApproved",
+            Self::OverBudget => "OverBudget",
+            Self::Refused => "Refused",
+            Self::Paused => "Paused",
+            Self::Progressing => "Progressing",
         }
     }
 }
@@ -322,6 +334,8 @@ pub struct Tally {
     pub spent: BTreeMap<Namespace, u64>,
     /// Privileged roles that would lose their last holder.
     pub last_holders: Vec<LastHolder>,
+    /// Users whom this plan gives a privileged role, or whose account it takes to another namespace, sorted.
+    pub grants: Vec<Key>,
     /// Retired accounts whose retention is over.
     pub purgeable: u64,
     /// Credentials that are owed, and that this plan does not issue: the account cannot sign in, or nothing is declared.

@@ -151,7 +151,7 @@ pub(super) fn losses(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn result(outcome: &Outcome) -> Option<Finding> {
-    let Outcome { key, verb, source, result } = outcome;
+    let Outcome { key, verb, source, id: _, result } = outcome;
     let (word, level, why) = match result {
         ResultKind::Applied => return None,
         ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ } => ("failed", Level::Error, message.clone()),
@@ -190,7 +190,7 @@ mod tests {
     use crate::plan::Verb;
 
     fn outcome(result: ResultKind) -> Outcome {
-        Outcome { key: "user/a/x".parse().unwrap(), verb: Verb::Rename, source: Some("a:b.yaml:7".into()), result }
+        Outcome { key: "user/a/x".parse().unwrap(), verb: Verb::Rename, source: Some("a:b.yaml:7".into()), id: None, result }
     }
 
     #[test]

@@ -339,7 +339,7 @@ pub(super) fn done(report: &Report) -> DoneForm {
 }
 
 fn result(outcome: &Outcome) -> ResultForm {
-    let Outcome { key, verb, source: _, result } = outcome;
+    let Outcome { key, verb, source: _, id: _, result } = outcome;
     let (outcome, error) = match result {
         ResultKind::Applied => ("applied", None),
         ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ } => ("failed", Some(message.clone())),

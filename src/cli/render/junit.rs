@@ -95,7 +95,7 @@ fn case(finding: Finding) -> Case {
 
 fn results(report: &Report) -> Vec<Case> {
     let result = |outcome: &Outcome| {
-        let Outcome { key, verb, source, result } = outcome;
+        let Outcome { key, verb, source, id: _, result } = outcome;
         let fate = match result {
             ResultKind::Applied => Fate::Passed,
             ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ } => {
@@ -248,6 +248,7 @@ mod tests {
             key: key.parse().unwrap(),
             verb: Verb::Create,
             source: Some("users.yaml:7".into()),
+            id: None,
             result,
         };
         let failed =

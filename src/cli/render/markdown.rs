@@ -109,7 +109,7 @@ fn became(out: &mut String, view: &View<'_>, report: &Report) {
         let _ = writeln!(out, "**{line}**\n");
     }
     let (mut failed, mut skipped) = (Vec::new(), Vec::new());
-    for Outcome { key, verb, source, result } in &report.results {
+    for Outcome { key, verb, source, id: _, result } in &report.results {
         let source = source.as_ref().map_or_else(String::new, |source| format!(" ({})", code(source)));
         let head = format!("{} {}{source}", code(&key.to_string()), verb.as_str());
         match result {
@@ -324,7 +324,7 @@ mod tests {
             };
             let outcome = |row: usize, result| {
                 let key = planned.plan.decisions[row].key.clone();
-                Outcome { key, verb: crate::plan::Verb::Delete, source: Some(text.into()), result }
+                Outcome { key, verb: crate::plan::Verb::Delete, source: Some(text.into()), id: None, result }
             };
             let failed = ResultKind::Failed { message: text.into(), retry_helps: true, refused: false, interrupted: false };
             let results = vec![outcome(0, failed), outcome(1, ResultKind::Skipped(Skipped::Interrupted))];

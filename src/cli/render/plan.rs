@@ -55,7 +55,7 @@ fn header(planned: &Planned) -> String {
         Extent::Part if tally.documents > 0 => {
             let _ = writeln!(out, "{}", paint(BOLD, "part: nothing is removed"));
         }
-        Extent::Part | Extent::Whole { root: _ } => {}
+        Extent::Part | Extent::Objects | Extent::Whole { root: _ } => {}
     }
     let left = |label: &str, value: &str| format!("{label:<11}{value:<30}");
     let _ = writeln!(out, "{}Actor  {}", left("Directory", &format!("{} ", visible(directory))), actor(acting));

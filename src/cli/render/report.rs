@@ -30,7 +30,7 @@ pub(crate) fn text(report: &Report, plan: &Plan, broken: u64) -> String {
     let mut left = 0;
     let mut alike: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in &report.results {
-        let Outcome { key: _, verb: _, source: _, result } = outcome;
+        let Outcome { key: _, verb: _, source: _, id: _, result } = outcome;
         match result {
             ResultKind::Applied => {}
             ResultKind::Failed { message, retry_helps, refused: _, interrupted: _ } => {
@@ -67,7 +67,7 @@ pub(super) fn verdict(report: &Report, plan: &Plan, broken: u64) -> String {
 }
 
 fn row(outcome: &Outcome, word: &str, width: usize) -> String {
-    let Outcome { key, verb, source, result: _ } = outcome;
+    let Outcome { key, verb, source, id: _, result: _ } = outcome;
     let (sign, style) = symbol(*verb);
     let source = source.as_ref().map_or_else(String::new, |source| visible(source));
     let head = format!("{sign} {:<width$}  {:<10}", key.to_string(), verb.as_str());
@@ -128,11 +128,11 @@ fn remains(report: &Report, plan: &Plan, done: Done, broken: u64) -> String {
     match (&missing[..], &plan.extent) {
         ([], Extent::Whole { root: _ }) => format!("{stopped}What is declared is true now."),
         ([], Extent::Part) if plan.tally.documents == 0 => format!("{stopped}What was asked for is done."),
-        ([], Extent::Part) => format!("{stopped}What this part declares is true now."),
+        ([], Extent::Part | Extent::Objects) => format!("{stopped}What this part declares is true now."),
         (missing, Extent::Part) if plan.tally.documents == 0 => {
             format!("{stopped}Not all that was asked for is done yet: {}.", missing.join(", "))
         }
-        (missing, Extent::Whole { root: _ } | Extent::Part) => {
+        (missing, Extent::Whole { root: _ } | Extent::Part | Extent::Objects) => {
             format!("{stopped}Not all that is declared is true yet: {}.", missing.join(", "))
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     fn what_failed_says_why_and_what_can_be_done() {
         let outcome = |key: &str, verb, result| {
             let source = Some("users.yaml:7".into());
-            Outcome { key: key.parse().unwrap(), verb, source, result }
+            Outcome { key: key.parse().unwrap(), verb, source, id: None, result }
         };
         let message = "cannot rename: a name is taken".into();
         let failed = ResultKind::Failed { message, retry_helps: false, refused: false, interrupted: false };

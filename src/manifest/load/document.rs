@@ -263,7 +263,7 @@ pub(super) fn strict(text: &str, format: Format, origin: Origin, problems: &mut 
         Form::Broken(salvage) if torn || root.is_some_and(|root| classify::hides_more(root, text, lowered.key.kind, salvage)) => {
             Found::Torn(lowered)
         }
-        Form::Broken(_) | Form::Sound(_) => Found::Ours(lowered),
+        Form::Broken(_) | Form::Sound(_) | Form::Gone => Found::Ours(lowered),
     }
 }
 

@@ -215,7 +215,11 @@ fn named(held: &Held) -> String {
         | Hold::Protected
         | Hold::Incomplete
         | Hold::Denied
-        | Hold::DisabledOutside => message.clone(),
+        | Hold::DisabledOutside
+        | Hold::OverBudget
+        | Hold::Refused
+        | Hold::Paused
+        | Hold::Progressing => message.clone(),
     };
     format!("{needs}: {LATER}")
 }

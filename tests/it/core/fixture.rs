@@ -96,6 +96,7 @@ impl World {
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             unattended: self.unattended,
+            aside: std::collections::BTreeMap::new(),
             gently: false,
             approved: self.approved.as_ref(),
             now: self.directory.now(),

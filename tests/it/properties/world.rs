@@ -83,7 +83,12 @@ impl World {
     pub(super) fn decide_approved(&self, desired: &Desired, project: &Project, scope: &Scope, approved: Option<&Approved>) -> Plan {
         let observed = &self.directory.snapshot();
         let region = |_: &Key| None;
-        let known = Known { roles: observed.roles(), others: observed.roles_of_others(&project.owner), region: &region };
+        let known = Known {
+            roles: observed.roles(),
+            others: observed.roles_of_others(&project.owner),
+            aside: std::collections::BTreeSet::new(),
+            region: &region,
+        };
         let roles = &desired::roles(desired, project, Some(&known));
         let policy = &Policy {
             owner: project.owner.clone(),
@@ -93,6 +98,7 @@ impl World {
             adopt: BTreeSet::new(),
             purge: Purge::default(),
             orders: BTreeMap::new(),
+            aside: std::collections::BTreeMap::new(),
             gently: false,
         };
         let capabilities = self.directory.capabilities();

@@ -1,0 +1,194 @@
+//! The objects of the cluster as they were last seen: pushed in as events, taken out as one consistent picture. Synchronous, and
+//! without a server.
+//!
+//! Absence means nothing until a list was complete. What we have written ourselves comes back here at once, from the answer of
+//! the server: an event that is older than that is passed over.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use kube::core::DynamicObject;
+use smol_str::SmolStr;
+
+use super::{binding::Binding, item::Item};
+use crate::model::{Key, Kind, Name};
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Watched {
+    /// Companies, customers, users, roles.
+    Kind(Kind),
+    /// Directories.
+    Directory,
+}
+
+impl Watched {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Directory, Self::Kind(Kind::Role), Self::Kind(Kind::Company), Self::Kind(Kind::Customer), Self::Kind(Kind::User)];
+}
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// The namespace of the controller.
+    own: SmolStr,
+    items: BTreeMap<Key, Arc<Item>>,
+    directories: BTreeMap<Name, Arc<Binding>>,
+    /// What a list under way has shown, by what is listed.
+    listing: BTreeMap<Watched, (HashSet<Key>, HashSet<Name>)>,
+    complete: BTreeSet<Watched>,
+}
+
+/// What belongs to one Directory, at one time.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) binding: Arc<Binding>,
+    /// The objects of its namespaces, sorted by key.
+    pub(super) items: Vec<Arc<Item>>,
+    /// Objects elsewhere that say they are bound to it.
+    pub(super) strays: usize,
+}
+
+/// To which Directory a namespace belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Home {
+    One(Name),
+    None,
+    Several(Vec<Name>),
+}
+
+impl Index {
+    /// Nothing was seen yet.
+    pub(super) fn new(own: &str) -> Self {
+        Self { own: own.into(), ..Self::default() }
+    }
+
+    /// Whether every list was complete once.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.len() == Watched::ALL.len()
+    }
+
+    /// A list begins.
+    pub(super) fn begin(&mut self, what: Watched) {
+        self.listing.insert(what, Default::default());
+    }
+
+    /// A list is complete: what it did not show is gone. Says whether anything is.
+    pub(super) fn end(&mut self, what: Watched) -> bool {
+        let (keys, names) = self.listing.remove(&what).unwrap_or_default();
+        let before = self.items.len() + self.directories.len();
+        match what {
+            Watched::Kind(kind) => self.items.retain(|key, _| key.kind != kind || keys.contains(key)),
+            Watched::Directory => self.directories.retain(|name, _| names.contains(name)),
+        }
+        self.complete.insert(what) || before != self.items.len() + self.directories.len()
+    }
+
+    /// An object is there, or was changed. Says whether that can change what is done.
+    pub(super) fn put(&mut self, what: Watched, raw: &DynamicObject) -> bool {
+        match what {
+            Watched::Kind(kind) => self.put_item(kind, raw),
+            Watched::Directory => self.put_directory(raw),
+        }
+    }
+
+    fn put_item(&mut self, kind: Kind, raw: &DynamicObject) -> bool {
+        let Some(item) = Item::read(kind, raw, &self.own) else {
+            tracing::warn!(kind = kind.word(), "an object whose name is no DNS label is passed over");
+            return false;
+        };
+        if let Some((keys, _)) = self.listing.get_mut(&Watched::Kind(kind)) {
+            keys.insert(item.key.clone());
+        }
+        let before = self.items.get(&item.key);
+        if before.is_some_and(|before| before.uid == item.uid && older(&item.version, &before.version)) {
+            return false;
+        }
+        let news = before.is_none_or(|before| item.differs(before));
+        self.items.insert(item.key.clone(), Arc::new(item));
+        news
+    }
+
+    fn put_directory(&mut self, raw: &DynamicObject) -> bool {
+        let Some(binding) = Binding::read(raw) else { return false };
+        if let Some((_, names)) = self.listing.get_mut(&Watched::Directory) {
+            names.insert(binding.name.clone());
+        }
+        let before = self.directories.get(&binding.name);
+        if before.is_some_and(|before| before.uid == binding.uid && older(&binding.version, &before.version)) {
+            return false;
+        }
+        let news = before.is_none_or(|before| binding.differs(before));
+        self.directories.insert(binding.name.clone(), Arc::new(binding));
+        news
+    }
+
+    /// An object is gone.
+    pub(super) fn remove(&mut self, what: Watched, raw: &DynamicObject) -> bool {
+        match what {
+            Watched::Kind(kind) => {
+                let gone = Item::read(kind, raw, &self.own);
+                let same = |gone: &Item| self.items.get(&gone.key).is_some_and(|it| it.uid == gone.uid);
+                gone.filter(same).is_some_and(|gone| self.items.remove(&gone.key).is_some())
+            }
+            Watched::Directory => {
+                let gone = Binding::read(raw);
+                gone.is_some_and(|gone| self.directories.remove(&gone.name).is_some())
+            }
+        }
+    }
+
+    /// The Directories.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Arc<Binding>> {
+        self.directories.values()
+    }
+
+    /// To which Directory a namespace belongs.
+    pub(super) fn home(&self, namespace: &str) -> Home {
+        let mut names: Vec<_> = self.directories.values().filter(|it| it.lists(namespace)).map(|it| it.name.clone()).collect();
+        match names.len() {
+            0 => Home::None,
+            1 => Home::One(names.remove(0)),
+            _ => Home::Several(names),
+        }
+    }
+
+    /// What belongs to a Directory; nothing where there is none of that name.
+    pub(super) fn view(&self, name: &Name) -> Option<View> {
+        let binding = Arc::clone(self.directories.get(name)?);
+        let here = self.homes(|home| *home == Home::One(name.clone()));
+        let (mut items, mut strays) = (Vec::new(), 0);
+        for item in self.items.values() {
+            if here.contains(&item.home) {
+                items.push(Arc::clone(item));
+            } else if item.status.directory.as_deref() == Some(name.as_str()) && item.is_kept() {
+                strays += 1;
+            }
+        }
+        Some(View { binding, items, strays })
+    }
+
+    /// Objects that belong to no Directory, or to several.
+    pub(super) fn homeless(&self) -> Vec<(Arc<Item>, Home)> {
+        let lost = self.homes(|home| !matches!(home, Home::One(_)));
+        let items = self.items.values().filter(|item| lost.contains(&item.home));
+        items.map(|item| (Arc::clone(item), self.home(&item.home))).collect()
+    }
+
+    /// The namespaces of objects whose Directory is like this.
+    fn homes(&self, fits: impl Fn(&Home) -> bool) -> HashSet<SmolStr> {
+        let all: HashSet<&SmolStr> = self.items.values().map(|item| &item.home).collect();
+        all.into_iter().filter(|namespace| fits(&self.home(namespace))).cloned().collect()
+    }
+}
+
+/// Whether a version of an object is older than another one. Versions of one object are numbers that grow
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>); of what is no number nothing is known.
+fn older(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a < b,
+        _ => false,
+    }
+}

@@ -1,0 +1,380 @@
+//! From what is declared and what the directory holds to what is carried out now: a plan, and again one with whatever the gates
+//! keep back set aside, until nothing in it is kept back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use jiff::Timestamp;
+
+use super::{Worker, sort::Row};
+use crate::{
+    desired,
+    directory::Directory,
+    k8s::{gate::Loss, index::View, scribe::Job},
+    manifest::{Extent, HeldStatus, Project, Severity, Sources},
+    model::{Key, Namespace},
+    observed::Scope,
+    pipeline::{self, Planned, Request, Seen},
+    plan::{Allow, Change, Gate, Held, Hold, Plan, Purge, Reason},
+};
+
+/// How many held objects a Directory names.
+const NAMED: usize = 10;
+/// How often it is planned again until nothing that is kept back is in the plan; what is there then all the same is struck out.
+const ROUNDS: usize = 16;
+
+/// What is to be done in a pass.
+pub(super) struct Judged {
+    pub(super) desired: desired::Desired,
+    pub(super) planned: Planned,
+    pub(super) aside: BTreeMap<Key, Held>,
+    /// Removals that are not believed yet, or held: each with why.
+    pub(super) unbelieved: BTreeMap<Key, Held>,
+    /// What is wrong with documents.
+    pub(super) problems: BTreeMap<Key, String>,
+    /// Somebody approved the losses of this plan: they do not count in the budget.
+    pub(super) approved: bool,
+    pub(super) allow: Allow,
+    /// Losses that are gathered, and when they are judged.
+    pub(super) waiting: BTreeSet<Key>,
+    pub(super) until: Option<Instant>,
+    pub(super) held: Option<HeldStatus>,
+    /// An approval, or a rejection, that has been seen to with this pass.
+    pub(super) handled: Option<String>,
+}
+
+/// What a plan is made on.
+pub(super) struct Ground<'a> {
+    pub(super) view: &'a View,
+    pub(super) rows: &'a [Row],
+    pub(super) backend: &'a dyn Directory,
+    pub(super) project: &'a Project,
+    pub(super) seen: &'a Seen,
+    pub(super) now: Timestamp,
+}
+
+impl Ground<'_> {
+    fn row(&self, key: &Key) -> Option<&Row> {
+        self.rows.binary_search_by(|row| row.item.key.cmp(key)).ok().map(|at| &self.rows[at])
+    }
+
+    /// What would be lost by a plan. What follows from the shutting off of something above says what that is.
+    fn losses(&self, plan: &Plan) -> Vec<Loss> {
+        plan.changes().filter_map(|change| self.loss(change)).collect()
+    }
+
+    fn loss(&self, change: &Change) -> Option<Loss> {
+        let because = if let Reason::Above(above) = &change.reason { Some(above.clone()) } else { None };
+        let (uid, generation) = self.row(&change.key).map_or(("", 0), |row| (row.item.uid.as_str(), row.item.generation));
+        (change.loss > 0).then(|| Loss::of(change, uid, generation, because))
+    }
+
+    fn approved(&self, loss: &Loss) -> bool {
+        self.row(&loss.key).is_some_and(|row| row.item.status.approved.as_deref() == Some(loss.line.as_str()))
+    }
+
+    /// A plan with some things set aside, and some removals left out.
+    fn plan(
+        &self,
+        aside: &BTreeMap<Key, Held>,
+        unbelieved: &BTreeMap<Key, Held>,
+    ) -> (desired::Desired, Planned, BTreeMap<Key, String>) {
+        let left_out: BTreeSet<Key> = unbelieved.keys().cloned().collect();
+        let documents = Worker::documents(self.rows, &left_out);
+        let (desired, mut problems) = desired::desired(documents, self.project, Extent::Objects, 0);
+        let request = self.request(&desired, aside);
+        let planned = pipeline::plan_on(self.backend, &request, self.seen);
+        problems.extend(planned.problems.iter().cloned());
+        let mut told: BTreeMap<Key, String> = BTreeMap::new();
+        for problem in problems.into_iter().filter(|it| it.severity == Severity::Error) {
+            let Some(key) = problem.key else { continue };
+            let text = problem.hint.map_or(problem.message.clone(), |hint| format!("{}: {hint}", problem.message));
+            told.entry(key).and_modify(|all| *all = format!("{all}; {text}")).or_insert(text);
+        }
+        (desired, planned, told)
+    }
+
+    pub(super) fn request<'r>(&'r self, desired: &'r desired::Desired, aside: &BTreeMap<Key, Held>) -> Request<'r> {
+        static SOURCES: std::sync::LazyLock<Sources> = std::sync::LazyLock::new(Sources::objects);
+        Request {
+            desired,
+            sources: &SOURCES,
+            project: self.project,
+            actor: None,
+            scope: Scope::All,
+            adopt: BTreeSet::new(),
+            purge: Purge::default(),
+            orders: BTreeMap::new(),
+            allow: Allow::default(),
+            aside: aside.clone(),
+            unattended: true,
+            gently: false,
+            approved: None,
+            now: self.now,
+            outlook: false,
+        }
+    }
+}
+
+impl Worker {
+    /// Decides what is done now.
+    pub(super) async fn judge(&mut self, ground: &Ground<'_>, mut aside: BTreeMap<Key, Held>, at: Instant) -> Judged {
+        let none = BTreeMap::new();
+        let (mut desired, mut planned, mut problems) = ground.plan(&aside, &none);
+        if !planned.plan.tally.grants.is_empty() && !ground.view.binding.trust_authors && !self.asks_who_grants(at).await {
+            for key in &planned.plan.tally.grants {
+                let policy = &self.shared.settings.policy;
+                let message = format!(
+                    "it grants a privileged role, and nobody asks who grants it: the ValidatingAdmissionPolicy `{policy}` is not in \
+                     force, and the Directory does not say `trustAuthors: true`"
+                );
+                aside.insert(key.clone(), Held { hold: Hold::Denied, message });
+            }
+            (desired, planned, problems) = ground.plan(&aside, &none);
+        }
+        self.limit(ground, &mut aside, (&mut desired, &mut planned, &mut problems));
+        let losses = ground.losses(&planned.plan);
+        if !self.resumed {
+            self.resumed = true;
+            if ground.view.binding.status.held.is_some() {
+                self.gate.resume(&losses, at);
+            }
+        }
+        let binding = &ground.view.binding;
+        let asked = binding.approve.as_ref().or(binding.reject.as_ref()).map(ToString::to_string);
+        let fresh = asked.clone().filter(|asked| binding.status.last_handled_approval.as_deref() != Some(asked.as_str()));
+        // As long as an approval is being written down nothing of it is carried out: it is for all of the set, or for nothing.
+        let in_force = fresh.is_none();
+        let (granted, open): (Vec<Loss>, Vec<Loss>) = losses
+            .iter()
+            .cloned()
+            .partition(|loss| in_force && (ground.approved(loss) || self.waived.contains(&(loss.key.clone(), loss.line.clone()))));
+        let sorted = self.gate.sort(&open, at);
+        let approved = !granted.is_empty();
+        let mut passing: BTreeSet<Key> =
+            if approved { granted.iter().map(|loss| loss.key.clone()).collect() } else { sorted.due.clone() };
+        let mut unbelieved = BTreeMap::new();
+        for _ in 0..ROUNDS {
+            self.keep_back(ground, &losses, &passing, &mut aside, &mut unbelieved, false);
+            if !unbelieved.is_empty() || planned.plan.changes().any(|it| aside.contains_key(&it.key)) {
+                (desired, planned, problems) = ground.plan(&aside, &unbelieved);
+            }
+            let more: Vec<Loss> =
+                ground.losses(&planned.plan).into_iter().filter(|loss| !passes(loss, &passing, &losses)).collect();
+            if !more.is_empty() {
+                self.keep_back(ground, &more, &passing, &mut aside, &mut unbelieved, true);
+                (desired, planned, problems) = ground.plan(&aside, &unbelieved);
+                continue;
+            }
+            if approved || passing.is_empty() {
+                break;
+            }
+            let Some((gate, refused)) = self.refused(ground, &mut planned.plan, &passing) else { break };
+            self.gate.hold(refused.iter().cloned(), gate, at);
+            passing.retain(|key| !refused.contains(key));
+        }
+        for decision in &mut planned.plan.decisions {
+            let losing = decision.change.as_ref().filter(|change| change.loss > 0).cloned();
+            if losing.is_some_and(|change| ground.loss(&change).is_some_and(|loss| !passes(&loss, &passing, &losses))) {
+                decision.change = None;
+                decision.held = Some(self.told(&decision.key));
+            }
+        }
+        let (held, handled) = self.answer(ground, &losses, fresh.as_deref());
+        let allow = if approved {
+            let last_holders = planned.plan.tally.last_holders.iter().cloned().collect();
+            Allow { removals: Some(u64::MAX), last_holders, ..Allow::default() }
+        } else {
+            Allow::default()
+        };
+        Judged {
+            desired,
+            planned,
+            aside,
+            unbelieved,
+            problems,
+            approved,
+            allow,
+            waiting: sorted.waiting,
+            until: sorted.until,
+            held,
+            handled,
+        }
+    }
+
+    /// Holds creates and mails beyond the caps of the Directory.
+    fn limit(
+        &self,
+        ground: &Ground<'_>,
+        aside: &mut BTreeMap<Key, Held>,
+        (desired, planned, problems): (&mut desired::Desired, &mut Planned, &mut BTreeMap<Key, String>),
+    ) {
+        for gate in [Gate::Creates, Gate::Mails] {
+            let Some(refusal) = planned.refused.iter().find(|it| it.gate == gate) else { continue };
+            let message = format!("{}: `spec.budget` of the Directory `{}` says how many", refusal.message, self.name);
+            let concerns = |change: &&Change| if gate == Gate::Mails { change.mailed() } else { change.before.is_none() };
+            for change in planned.plan.changes().filter(concerns) {
+                aside.insert(change.key.clone(), Held { hold: Hold::Refused, message: message.clone() });
+            }
+            (*desired, *planned, *problems) = ground.plan(aside, &BTreeMap::new());
+        }
+    }
+
+    /// Keeps back the losses that do not pass: of what is deleted the removal is left out, everything else is set aside; `again`
+    /// is for what would be lost of those all the same.
+    fn keep_back(
+        &self,
+        ground: &Ground<'_>,
+        losses: &[Loss],
+        passing: &BTreeSet<Key>,
+        aside: &mut BTreeMap<Key, Held>,
+        unbelieved: &mut BTreeMap<Key, Held>,
+        again: bool,
+    ) {
+        for loss in losses.iter().filter(|loss| !passes(loss, passing, losses)) {
+            let held = self.told(&loss.key);
+            let gone = ground.row(&loss.key).is_some_and(|row| row.gone);
+            if gone && !(again && unbelieved.contains_key(&loss.key)) {
+                unbelieved.insert(loss.key.clone(), held);
+            } else {
+                aside.insert(loss.key.clone(), held);
+            }
+        }
+    }
+
+    /// Why a loss is kept back. It says neither how many there are nor which: then all of them would be written again with each
+    /// one that comes.
+    fn told(&self, key: &Key) -> Held {
+        let next = format!("`kubectl get directory {} -o yaml` says what is held, and `status.held.digest` approves it", self.name);
+        match self.gate.holds(key) {
+            None => {
+                let message = "what would be lost is gathered for a moment, and judged as one set".to_owned();
+                Held { hold: Hold::Progressing, message }
+            }
+            Some(Gate::LastHolder) => {
+                Held { hold: Hold::Refused, message: format!("nobody enabled would hold a privileged role any more: {next}") }
+            }
+            Some(_) => {
+                Held { hold: Hold::OverBudget, message: format!("more would be lost at once than the budget allows: {next}") }
+            }
+        }
+    }
+
+    /// The gate that refuses what passes so far, and which of it.
+    fn refused(&self, ground: &Ground<'_>, plan: &mut Plan, passing: &BTreeSet<Key>) -> Option<(Gate, BTreeSet<Key>)> {
+        // The window of the Directory counts what was about to be done as well: after a crash rather too much than too little.
+        let counted = super::window::total(&ground.view.binding.status.window, ground.project.budget.window, ground.now);
+        let spent: u64 = plan.tally.spent.values().sum();
+        if counted > spent {
+            *plan.tally.spent.entry(Namespace::GLOBAL).or_default() += counted - spent;
+        }
+        let refusals = plan.check(&ground.project.budget, &Allow::default());
+        if refusals.iter().any(|it| it.gate == Gate::Budget) {
+            return Some((Gate::Budget, passing.clone()));
+        }
+        if !refusals.iter().any(|it| it.gate == Gate::LastHolder) {
+            return None;
+        }
+        let last = &plan.tally.last_holders;
+        let concerned = |key: &Key| {
+            let change = plan.decision(key).and_then(|it| it.change.as_ref());
+            let role = change.and_then(|it| it.before.as_ref()).and_then(|before| Some((before, &before.body.user()?.role)));
+            role.is_some_and(|(before, role)| last.iter().any(|it| it.namespace == before.key.namespace && it.role == *role))
+        };
+        let holders: BTreeSet<Key> = passing.iter().filter(|key| concerned(key)).cloned().collect();
+        // Whoever is shut off by something above is let go on with that alone.
+        Some((Gate::LastHolder, if holders.is_empty() { passing.clone() } else { holders }))
+    }
+
+    /// What is held, and what comes of an approval or rejection of it.
+    fn answer(&mut self, ground: &Ground<'_>, losses: &[Loss], asked: Option<&str>) -> (Option<HeldStatus>, Option<String>) {
+        let binding = &ground.view.binding;
+        let Some((digest, count)) = self.gate.digest(losses) else {
+            self.waived.retain(|(key, line)| losses.iter().any(|loss| loss.key == *key && loss.line == *line));
+            return (None, binding.status.last_handled_approval.clone());
+        };
+        let held: Vec<&Loss> = losses.iter().filter(|loss| self.gate.holds(&loss.key).is_some()).collect();
+        let first = held.iter().take(NAMED).map(|loss| loss.key.to_string()).collect();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let mut status = HeldStatus { count, digest: digest.clone(), first, message: None };
+        let mut handled = binding.status.last_handled_approval.clone();
+        let approves = binding.approve.is_some();
+        match asked {
+            None => {}
+            Some(asked) if asked != digest => {
+                let what = if approves { "approval" } else { "rejection" };
+                status.message = Some(format!("the {what} of `{asked}` fits nothing that is held: what is held is `{digest}`"));
+            }
+            Some(asked) => {
+                let mut stamped = true;
+                for loss in &held {
+                    let Some(row) = ground.row(&loss.key) else {
+                        if approves {
+                            self.waived.insert((loss.key.clone(), loss.line.clone()));
+                        }
+                        continue;
+                    };
+                    let mut status = row.item.status.clone();
+                    let mark = if approves {
+                        &mut status.approved
+                    } else if row.item.deleting {
+                        &mut status.rejected
+                    } else {
+                        continue;
+                    };
+                    if mark.as_deref() != Some(loss.line.as_str()) {
+                        stamped = false;
+                        *mark = Some(loss.line.clone());
+                        self.shared.scribe.submit(&row.item, Job::Stamp(Box::new(status)));
+                    }
+                }
+                if stamped {
+                    handled = Some(asked.to_owned());
+                    let left = held.iter().filter(|loss| ground.row(&loss.key).is_none_or(|row| !row.item.deleting)).count();
+                    if !approves && left > 0 {
+                        status.message = Some(format!(
+                            "rejected; {left} of them are no deletions, and their objects still say so: they stay held until somebody \
+                             changes those"
+                        ));
+                    }
+                }
+            }
+        }
+        (Some(status), handled)
+    }
+
+    /// Whether the server asks who grants a role, as of a few seconds ago.
+    async fn asks_who_grants(&mut self, at: Instant) -> bool {
+        const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
+        if let Some((asked, answer)) = self.policy
+            && at.duration_since(asked) < FRESH
+        {
+            return answer;
+        }
+        let answer = self.shared.cluster.asks_who_grants(&self.shared.settings.policy).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it cannot be told whether anybody asks who grants a role");
+            false
+        });
+        self.policy = Some((at, answer));
+        answer
+    }
+}
+
+/// Whether a loss passes: by itself, or with what it follows from.
+fn passes(loss: &Loss, passing: &BTreeSet<Key>, losses: &[Loss]) -> bool {
+    let follows = |above: &Key| passing.contains(above) && losses.iter().any(|it| it.key == *above);
+    passing.contains(&loss.key) || loss.because.as_ref().is_some_and(follows)
+}
+
+/// Changes for which somebody has to be told by which commit they came.
+pub(super) fn commits(rows: &[Row], plan: &Plan, now: Timestamp) -> Arc<BTreeMap<Key, crate::history::Commit>> {
+    let commit = |change: &Change| {
+        let row = rows.binary_search_by(|row| row.item.key.cmp(&change.key)).ok().map(|at| &rows[at])?;
+        let id = row.item.asks.commit.clone()?;
+        Some((change.key.clone(), crate::history::Commit { id, author: smol_str::SmolStr::default(), at: now }))
+    };
+    Arc::new(plan.changes().filter_map(commit).collect())
+}
