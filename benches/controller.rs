@@ -10,6 +10,9 @@
 #[allow(dead_code, unused_imports, reason = "made for the tests")]
 #[path = "../tests/it/cluster/mod.rs"]
 mod cluster;
+#[allow(dead_code, unused_imports, reason = "made for the tests")]
+#[path = "../tests/it/place.rs"]
+mod place;
 
 use std::{
     collections::HashMap,
