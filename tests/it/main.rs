@@ -24,6 +24,7 @@ mod place;
 mod post;
 mod project;
 mod properties;
+mod rights;
 mod schema_on_server;
 mod serve;
 mod sqlite;
