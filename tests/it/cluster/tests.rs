@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CONTROLLER, Cluster, Identity, SYSTEM, With, servers, unique, until};
+use super::{CONTROLLER, Cluster, Controller, Identity, SYSTEM, With, servers, unique, until};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -146,4 +146,47 @@ fn nothing_is_left_however_a_test_ends() {
             scope.spawn(move || end(way));
         }
     });
+}
+
+/// A controller can be started beside others, asked, held still and ended.
+#[test]
+fn a_controller_runs_as_a_process() {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace("process");
+    let documents = format!(
+        "apiVersion: tenantry.dev/v1alpha1
+kind: Directory
+metadata: {{ name: {namespace} }}
+spec: {{ namespaces: [{namespace}], directory: {{ sqlite: {{}} }} }}
+---
+apiVersion: tenantry.dev/v1alpha1
+kind: Company
+metadata: {{ name: north, namespace: {namespace} }}
+spec: {{}}
+"
+    );
+    cluster.apply(&documents).ended(0);
+    let controller = Controller::start(cluster, &["--only", &namespace]);
+    assert!(controller.metrics().contains("# TYPE"));
+    assert_eq!(controller.page("/healthz").0, 200);
+    let ready = || {
+        let status = cluster.get("company", &namespace, "north")["status"].clone();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+        if ready { Ok(()) } else { Err(status.to_string()) }
+    };
+    controller.until(PATIENCE, "the company is ready", ready);
+    assert!(controller.folder().join("tenantry.db").exists());
+    controller.pause();
+    controller.resume();
+    assert!(!controller.lines().is_empty());
+    let folder = controller.folder().to_owned();
+    let (status, log) = controller.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!folder.exists());
+    let mut wrong = Controller::start(cluster, &["--resync", "never"]);
+    assert_eq!(wrong.ended().0.code(), Some(3), "{}", wrong.log());
+    let next = Controller::start(cluster, &["--only", &namespace]);
+    next.says("listening", 1);
+    assert!(next.kill().contains("listening"));
 }
