@@ -83,7 +83,7 @@ impl Scribe {
         let news = match done {
             Ok(raw) => self.index.lock().unwrap_or_else(PoisonError::into_inner).put(Watched::Kind(item.key.kind), &raw),
             Err(error) => {
-                self.report(item, &error);
+                report(item, &error);
                 false
             }
         };
@@ -92,24 +92,25 @@ impl Scribe {
             busy.remove(&item.key).unwrap_or(false)
         };
         if news || again || matches!(job, Job::Stamp(_)) {
-            self.wake();
+            self.wake(item);
         }
         if failed {
             tokio::time::sleep(AGAIN).await;
-            self.wake();
+            self.wake(item);
         }
     }
 
-    fn report(&self, item: &Item, error: &ClusterError) {
-        match error {
-            // The object is another one by now: the watch brings it.
-            error if error.moved() => tracing::debug!(key = %item.key, %error, "the object has changed meanwhile"),
-            ClusterError::Fenced => {}
-            ClusterError::Slow | ClusterError::Api(_) => tracing::warn!(key = %item.key, %error, "the object cannot be written"),
-        }
-    }
-
-    fn wake(&self) {
+    fn wake(&self, item: &Item) {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(&item.home);
         self.revision.send_modify(|revision| *revision += 1);
+    }
+}
+
+fn report(item: &Item, error: &ClusterError) {
+    match error {
+        // The object is another one by now: the watch brings it.
+        error if error.moved() => tracing::debug!(key = %item.key, %error, "the object has changed meanwhile"),
+        ClusterError::Fenced => {}
+        ClusterError::Slow | ClusterError::Api(_) => tracing::warn!(key = %item.key, %error, "the object cannot be written"),
     }
 }

@@ -73,8 +73,9 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn what_is_rendered() {
-    let golden =
-        |case: &&str| compare(&root().join(format!("tests/it/chart/{case}.yaml")), &rendered("release", &["--values", &values(case)]));
+    let golden = |case: &&str| {
+        compare(&root().join(format!("tests/it/chart/{case}.yaml")), &rendered("release", &["--values", &values(case)]))
+    };
     let stale: Vec<PathBuf> = CASES.iter().filter_map(golden).collect();
     assert!(stale.is_empty(), "read the difference after `UPDATE=1 cargo test --test it chart`: {stale:?}");
 }

@@ -20,7 +20,8 @@ fn granted(rendered: &[Value]) -> BTreeSet<String> {
         let (kind, name) = (it["kind"].as_str().unwrap_or_default(), it["metadata"]["name"].as_str().unwrap_or_default());
         matches!(kind, "Role" | "ClusterRole") && (name == "tenantry-controller" || name == "tenantry-secrets")
     });
-    let texts = |value: &Value| -> Vec<String> { value.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect() };
+    let texts =
+        |value: &Value| -> Vec<String> { value.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect() };
     let mut all = BTreeSet::new();
     for rule in roles.flat_map(|it| it["rules"].as_array().unwrap()) {
         for resource in texts(&rule["resources"]) {
@@ -110,11 +111,13 @@ fn the_chart_grants_just_what_the_controller_asks_for() {
     let until = Instant::now() + PATIENCE;
     // Whatever is to come comes within the patience: events are sent in the background.
     while asked != wanted && Instant::now() < until {
-        asked = mark.requests().iter().filter(|it| it.user == CONTROLLER).map(|it| format!("{} {}", it.verb, it.resource)).collect();
+        asked =
+            mark.requests().iter().filter(|it| it.user == CONTROLLER).map(|it| format!("{} {}", it.verb, it.resource)).collect();
         std::thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(asked, wanted, "left: asked for, right: granted\n{}", controller.log());
-    let refused: Vec<_> = mark.requests().into_iter().filter(|it| it.user == CONTROLLER && (it.code == 401 || it.code == 403)).collect();
+    let refused: Vec<_> =
+        mark.requests().into_iter().filter(|it| it.user == CONTROLLER && (it.code == 401 || it.code == 403)).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let _ = controller.stop();
 }

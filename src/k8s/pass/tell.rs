@@ -134,7 +134,7 @@ impl Worker {
             Stand::Unkept => {
                 self.shared.scribe.submit(item, Job::Keep);
                 let verdict = match decision.and_then(|it| it.held.as_ref()).filter(|it| it.hold == Hold::Paused) {
-                    Some(held) => held_verdict(held, decision, None),
+                    Some(held) => held_verdict(held, judged.wanted.get(&item.key).copied(), None),
                     None => pending("Progressing", "it is being taken up".into(), false),
                 };
                 return Next::Say(Box::new(unchanged(item, verdict)));
@@ -151,7 +151,7 @@ impl Worker {
         }
         let live = ground.seen.observed.get(&item.key);
         let applied = outcome.is_some_and(|it| it.result == ResultKind::Applied);
-        let verdict = self.verdict(judged, row, decision, outcome);
+        let verdict = Self::verdict(judged, row, decision, outcome);
         if item.deleting && matches!(verdict, Verdict::True(_)) {
             let ours = live.is_some_and(|it| it.state.owner.as_ref() == Some(&ground.project.owner));
             let retired = live.is_some_and(|it| it.state.retired);
@@ -180,10 +180,10 @@ impl Worker {
         Next::Say(Box::new(said))
     }
 
-    fn verdict(&self, judged: &Judged, row: &Row, decision: Option<&Decision>, outcome: Option<&Outcome>) -> Verdict {
+    fn verdict(judged: &Judged, row: &Row, decision: Option<&Decision>, outcome: Option<&Outcome>) -> Verdict {
         let item = &row.item;
         if let Some(held) = judged.unbelieved.get(&item.key) {
-            return held_verdict(held, decision, None);
+            return held_verdict(held, judged.wanted.get(&item.key).copied(), None);
         }
         if item.deleting && !row.gone {
             let message =
@@ -210,7 +210,7 @@ impl Worker {
             Some((ResultKind::Applied, _)) | None => {}
         }
         if let Some(held) = decision.and_then(|it| it.held.as_ref()) {
-            return held_verdict(held, decision, problem);
+            return held_verdict(held, judged.wanted.get(&item.key).copied(), problem);
         }
         let shut = match &item.form {
             Form::Sound(declared) => !declared.enabled,
@@ -308,13 +308,13 @@ fn is_ready(item: &Item) -> bool {
     item.status.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True)
 }
 
-fn held_verdict(held: &Held, decision: Option<&Decision>, problem: Option<&String>) -> Verdict {
+fn held_verdict(held: &Held, verb: Option<Verb>, problem: Option<&String>) -> Verdict {
     let Held { hold, message } = held;
     let message = match (hold, problem) {
         (Hold::Invalid, Some(problem)) => problem.clone(),
         _ => message.clone(),
     };
-    let verb = decision.map_or(Verb::Held, Decision::verb);
+    let verb = verb.unwrap_or(Verb::Held);
     Verdict::Pending { reason: hold.name(), verb, message, stalled: stalls(hold) }
 }
 
