@@ -179,6 +179,11 @@ impl Index {
         }
     }
 
+    /// An object as it was seen last.
+    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Item>> {
+        self.items.get(key)
+    }
+
     /// The Directories.
     pub(super) fn directories(&self) -> impl Iterator<Item = &Arc<Binding>> {
         self.directories.values()

@@ -72,6 +72,14 @@ impl Scribe {
 
     async fn write(&self, item: &Item, job: Job) {
         let permit = self.width.acquire().await;
+        // It may have waited: what has happened meanwhile is not done again, and what is old is not said any more.
+        let Some(item) = self.still(item, &job) else {
+            if self.done(item) {
+                self.wake(item);
+            }
+            return;
+        };
+        let item = &*item;
         let done = match &job {
             Job::Keep => self.cluster.keep(item, true).await,
             Job::LetGo => self.cluster.keep(item, false).await,
@@ -87,10 +95,7 @@ impl Scribe {
                 false
             }
         };
-        let again = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            busy.remove(&item.key).unwrap_or(false)
-        };
+        let again = self.done(item);
         if news || again || matches!(job, Job::Stamp(_)) {
             self.wake(item);
         }
@@ -98,6 +103,23 @@ impl Scribe {
             tokio::time::sleep(AGAIN).await;
             self.wake(item);
         }
+    }
+
+    /// The object as it is now, where the job is still to be done on it.
+    fn still(&self, item: &Item, job: &Job) -> Option<Arc<Item>> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = index.get(&item.key).filter(|now| now.uid == item.uid)?;
+        let still = match job {
+            Job::Keep => !now.is_kept() && !now.deleting,
+            Job::LetGo => now.is_kept(),
+            Job::Say(status) | Job::Stamp(status) => now.generation == item.generation && now.status != **status,
+        };
+        still.then(|| Arc::clone(now))
+    }
+
+    /// Nothing is written on an object any more; whether something else was to be, meanwhile.
+    fn done(&self, item: &Item) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&item.key).unwrap_or(false)
     }
 
     fn wake(&self, item: &Item) {

@@ -31,6 +31,10 @@ use crate::{
 
 /// How long something may be on its way before its status says so: nearly everything is done by then.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// How long while much is being written: what it waits for may only wait for its turn.
+const CROWDED: Duration = Duration::from_secs(10);
+/// How long until it is said that an object could not even be taken up.
+const UNKEPT: Duration = Duration::from_secs(30);
 
 /// What is to be done about an object after a pass.
 enum Next {
@@ -82,9 +86,14 @@ impl Worker {
             if entry.0 != item.uid || entry.1 != item.generation {
                 *entry = (item.uid.clone(), item.generation, at);
             }
-            let until = entry.2 + GRACE;
+            let grace = match (item.is_kept(), self.shared.scribe.is_busy()) {
+                (false, _) => UNKEPT,
+                (true, true) => CROWDED,
+                (true, false) => GRACE,
+            };
+            let until = entry.2 + grace;
             if at < until {
-                return Some(until);
+                return Some(until.min(at + GRACE));
             }
         }
         self.on_the_way.remove(&item.key);
