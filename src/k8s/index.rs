@@ -41,9 +41,10 @@ pub(super) struct Index {
     /// What a list under way has shown, by what is listed.
     listing: BTreeMap<Watched, (HashSet<Key>, HashSet<Name>)>,
     complete: BTreeSet<Watched>,
-    /// When something was last new: in each namespace, and for everybody. Counted, not timed.
+    /// When something was last new: in each namespace, of each Directory, and for everybody. Counted, not timed.
     news: u64,
     touched: HashMap<SmolStr, u64>,
+    touched_names: HashMap<Name, u64>,
     touched_all: u64,
 }
 
@@ -82,8 +83,22 @@ impl Index {
         self.touched.insert(home.clone(), self.news);
     }
 
+    /// Has whoever serves a Directory look again.
+    pub(super) fn touch_directory(&mut self, name: &Name) {
+        self.news += 1;
+        self.touched_names.insert(name.clone(), self.news);
+    }
+
+    /// Has whoever serves a namespace of these look again: to whom it belongs may be another one now.
+    fn touch_listed(&mut self, bindings: &[&Binding]) {
+        let homes: HashSet<SmolStr> = self.items.values().map(|item| item.home.clone()).collect();
+        for home in homes.iter().filter(|home| bindings.iter().any(|it| it.lists(home))) {
+            self.touch(home);
+        }
+    }
+
     /// Has everybody look again.
-    pub(super) fn touch_all(&mut self) {
+    fn touch_all(&mut self) {
         self.news += 1;
         self.touched_all = self.news;
     }
@@ -91,7 +106,8 @@ impl Index {
     /// What tells whether there is anything new for a Directory: another number than last time.
     pub(super) fn stamp(&self, name: &Name) -> u64 {
         let here = self.touched.iter().filter(|(home, _)| self.directories.get(name).is_some_and(|it| it.lists(home)));
-        here.map(|(_, at)| *at).max().unwrap_or_default().max(self.touched_all)
+        let own = self.touched_names.get(name).copied().unwrap_or_default();
+        here.map(|(_, at)| *at).max().unwrap_or_default().max(own).max(self.touched_all)
     }
 
     /// A list begins.
@@ -152,10 +168,13 @@ impl Index {
             return false;
         }
         let news = before.is_none_or(|before| binding.differs(before));
+        let (before, binding) = (before.cloned(), Arc::new(binding));
+        self.directories.insert(binding.name.clone(), Arc::clone(&binding));
         if news {
-            self.touch_all(); // whose a namespace is may be another one now
+            self.touch_directory(&binding.name);
+            let listed: Vec<&Binding> = before.as_deref().into_iter().chain([&*binding]).collect();
+            self.touch_listed(&listed);
         }
-        self.directories.insert(binding.name.clone(), Arc::new(binding));
         news
     }
 
@@ -173,8 +192,9 @@ impl Index {
             }
             Watched::Directory => {
                 let gone = Binding::read(raw).and_then(|gone| self.directories.remove(&gone.name));
-                if gone.is_some() {
-                    self.touch_all();
+                if let Some(gone) = &gone {
+                    self.touch_directory(&gone.name);
+                    self.touch_listed(&[gone]);
                 }
                 gone.is_some()
             }

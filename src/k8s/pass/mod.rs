@@ -472,12 +472,12 @@ impl Worker {
                 let handled = Handled::of(&binding.status) != Handled::of(&status);
                 self.shared.index().put(Watched::Directory, &raw);
                 if handled {
-                    self.shared.wake();
+                    self.shared.wake(&self.name);
                 }
             }
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its status cannot be written");
-                self.shared.wake_soon();
+                self.shared.wake_soon(&self.name);
             }
         }
     }
@@ -494,7 +494,7 @@ impl Worker {
             Ok(raw) => drop(self.shared.index().put(Watched::Directory, &raw)),
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its finalizer cannot be written");
-                self.shared.wake_soon();
+                self.shared.wake_soon(&self.name);
             }
         }
     }
