@@ -284,7 +284,7 @@ impl Worker {
         let mut leases = if expectant { self.lease(backend, Duration::ZERO).await? } else { None };
         loop {
             let seen = self.look(backend, project).await?;
-            believe(&seen, &rows, project)?;
+            believe(&seen, &rows, &view.binding, project)?;
             if seen.observed.applied.settings.as_ref() != Some(&Settings::of(project)) {
                 // Whoever may change a Directory may change these: they are taken over before anything makes use of them.
                 let _write = match &leases {
@@ -519,9 +519,10 @@ impl Worker {
 
 /// Another directory in the place of the one that was there, or an empty one, is no reason to make everybody anew, nor to let go of
 /// whoever was deleted: a volume that was not mounted looks like this.
-fn believe(seen: &Seen, rows: &[Row], project: &Project) -> Result<(), Failure> {
+fn believe(seen: &Seen, rows: &[Row], binding: &Binding, project: &Project) -> Result<(), Failure> {
     let ours = seen.observed.ours.iter().any(|live| live.state.owner.as_ref() == Some(&project.owner));
-    let known = rows.iter().filter(|row| row.counts() && row.item.is_kept() && row.item.status.directory_id.is_some()).count();
+    let bound = |item: &Item| item.status.directory.as_deref() == Some(binding.name.as_str()) && item.status.directory_id.is_some();
+    let known = rows.iter().filter(|row| row.counts() && row.item.is_kept() && bound(&row.item)).count();
     if ours || known == 0 {
         return Ok(());
     }
