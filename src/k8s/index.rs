@@ -54,8 +54,8 @@ pub(super) struct View {
     pub(super) binding: Arc<Binding>,
     /// The objects of its namespaces, sorted by key.
     pub(super) items: Vec<Arc<Item>>,
-    /// Objects elsewhere that say they are bound to it.
-    pub(super) strays: usize,
+    /// Objects elsewhere that say they are bound to it, and wait for it.
+    pub(super) strays: Vec<Arc<Item>>,
 }
 
 /// To which Directory a namespace belongs.
@@ -77,8 +77,15 @@ impl Index {
         self.complete.len() == Watched::ALL.len()
     }
 
-    /// Has whoever serves a namespace look again.
-    pub(super) fn touch(&mut self, home: &SmolStr) {
+    /// Has whoever serves an object look again: by its namespace, and by what it is bound to.
+    pub(super) fn touch(&mut self, item: &Item) {
+        self.touch_home(&item.home);
+        if let Some(name) = item.status.directory.as_deref().and_then(|name| Name::new(name).ok()) {
+            self.touch_directory(&name);
+        }
+    }
+
+    fn touch_home(&mut self, home: &SmolStr) {
         self.news += 1;
         self.touched.insert(home.clone(), self.news);
     }
@@ -93,7 +100,7 @@ impl Index {
     fn touch_listed(&mut self, bindings: &[&Binding]) {
         let homes: HashSet<SmolStr> = self.items.values().map(|item| item.home.clone()).collect();
         for home in homes.iter().filter(|home| bindings.iter().any(|it| it.lists(home))) {
-            self.touch(home);
+            self.touch_home(home);
         }
     }
 
@@ -152,7 +159,7 @@ impl Index {
         }
         let news = before.is_none_or(|before| item.differs(before));
         if news {
-            self.touch(&item.home);
+            self.touch(&item);
         }
         self.items.insert(item.key.clone(), Arc::new(item));
         news
@@ -186,7 +193,7 @@ impl Index {
                 let same = |key: &Key| self.items.get(key).is_some_and(|it| it.uid == uid);
                 let gone = Item::key(kind, raw, &self.own).filter(same).and_then(|key| self.items.remove(&key));
                 if let Some(gone) = &gone {
-                    self.touch(&gone.home);
+                    self.touch(gone);
                 }
                 gone.is_some()
             }
@@ -241,12 +248,12 @@ impl Index {
     pub(super) fn view(&self, name: &Name) -> Option<View> {
         let binding = Arc::clone(self.directories.get(name)?);
         let here = self.homes(|home| *home == Home::One(name.clone()));
-        let (mut items, mut strays) = (Vec::new(), 0);
+        let (mut items, mut strays) = (Vec::new(), Vec::new());
         for item in self.items.values() {
             if here.contains(&item.home) {
                 items.push(Arc::clone(item));
             } else if item.status.directory.as_deref() == Some(name.as_str()) && item.is_kept() {
-                strays += 1;
+                strays.push(Arc::clone(item));
             }
         }
         Some(View { binding, items, strays })

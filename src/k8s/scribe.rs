@@ -125,7 +125,7 @@ impl Scribe {
     }
 
     fn wake(&self, item: &Item) {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(&item.home);
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(item);
         self.revision.send_modify(|revision| *revision += 1);
     }
 }

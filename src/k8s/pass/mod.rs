@@ -335,7 +335,14 @@ impl Worker {
                 until = Some(at); // what waits beside it is judged next
             }
             let (held, handled) = (judged.held.clone(), judged.handled.clone());
-            self.say_directory(view, Verdict::True("the directory answers"), window, held, handled).await;
+            let verdict = if view.binding.deleting {
+                let message =
+                    "it is deleted, and waits for the objects that are bound to it: delete those, or write `spec.release: true`";
+                Verdict::Pending { reason: "Progressing", verb: Verb::Held, message: message.to_owned(), stalled: false }
+            } else {
+                Verdict::True("the directory answers")
+            };
+            self.say_directory(view, verdict, window, held, handled).await;
             return Ok(until);
         }
     }
@@ -485,7 +492,7 @@ impl Worker {
     /// A Directory stays as long as anything is bound to it.
     async fn keep_directory(&self, view: &View) {
         let binding = &view.binding;
-        let bound = view.strays > 0 || view.items.iter().any(|it| it.is_kept());
+        let bound = !view.strays.is_empty() || view.items.iter().any(|it| it.is_kept());
         let kept = binding.finalizers.iter().any(|it| it == FINALIZER);
         if bound == kept || bound && binding.deleting {
             return;
@@ -501,11 +508,12 @@ impl Worker {
 
     /// `spec.release`: every finalizer goes, and nothing is written to the directory.
     async fn release(&mut self, view: &View) -> Came {
-        for item in view.items.iter().filter(|it| it.is_kept()) {
+        let kept: Vec<&Arc<Item>> = view.items.iter().chain(&view.strays).filter(|it| it.is_kept()).collect();
+        for item in &kept {
             self.shared.scribe.submit(item, Job::LetGo);
         }
         self.keep_directory(view).await;
-        let left = view.items.iter().filter(|it| it.is_kept()).count() as u64;
+        let left = kept.len();
         let verdict = if left == 0 {
             Verdict::True("released: no object waits for this Directory, and nothing is written")
         } else {
