@@ -10,7 +10,7 @@ mod tell;
 mod window;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
@@ -42,7 +42,7 @@ use crate::{
     issue::Issuer,
     manifest::{DirectoryStatus, HeldStatus, HourStatus, Project},
     model::Key,
-    observed::{Scope, Settings},
+    observed::{Live, Scope, Settings},
     pipeline::{self, Leases, Order, Seen},
     plan::{Change, Hold, Verb},
     report::{Report, ResultKind},
@@ -525,19 +525,28 @@ impl Worker {
     }
 }
 
-/// Another directory in the place of the one that was there, or an empty one, is no reason to make everybody anew, nor to let go of
-/// whoever was deleted: a volume that was not mounted looks like this.
+/// Another directory in the place of the one that was there, an empty one or an older copy, is no reason to make people anew, nor to
+/// let go of who was deleted: a volume that was not mounted looks like this. More accounts that are gone than may be lost at once are
+/// no drift.
 fn believe(seen: &Seen, rows: &[Row], binding: &Binding, project: &Project) -> Result<(), Failure> {
-    let ours = seen.observed.ours.iter().any(|live| live.state.owner.as_ref() == Some(&project.owner));
-    let bound = |item: &Item| item.status.directory.as_deref() == Some(binding.name.as_str()) && item.status.directory_id.is_some();
-    let known = rows.iter().filter(|row| row.counts() && row.item.is_kept() && bound(&row.item)).count();
-    if ours || known == 0 {
+    let mine = |live: &&Live| live.state.owner.as_ref() == Some(&project.owner);
+    let there: HashSet<&str> = seen.observed.ours.iter().filter(mine).map(|live| live.id.0.as_str()).collect();
+    let bound = rows.iter().filter(|row| row.counts() && row.item.is_kept()).filter_map(|row| {
+        let status = &row.item.status;
+        status.directory_id.as_deref().filter(|_| status.directory.as_deref() == Some(binding.name.as_str()))
+    });
+    let (mut known, mut missing) = (0_u64, 0_u64);
+    for id in bound {
+        known += 1;
+        missing += u64::from(!there.contains(id));
+    }
+    let tolerated = if there.is_empty() { 0 } else { project.budget.limit(known) };
+    if missing <= tolerated {
         return Ok(());
     }
     let cause = format!(
-        "it holds nothing of `{}`, and {known} objects have accounts in it. If it is meant to begin anew, make another Directory for \
-         their namespaces, and write `tenantry.dev/rebind` on them",
-        project.owner
+        "{missing} of {known} objects have accounts that are not there any more: is this the directory it was? If it is meant to begin \
+         anew, make another Directory for their namespaces, and write `tenantry.dev/rebind` on them"
     );
     Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause).into())
 }
