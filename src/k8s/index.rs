@@ -281,3 +281,111 @@ fn older(a: &str, b: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: &str, namespace: Option<&str>, name: &str, version: u64, spec: &serde_json::Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": kind,
+            "metadata": { "name": name, "namespace": namespace, "uid": format!("uid of {name}"), "generation": 1,
+                "resourceVersion": version.to_string() },
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn company(namespace: &str, name: &str, version: u64) -> DynamicObject {
+        object("Company", Some(namespace), name, version, &json!({}))
+    }
+
+    fn directory(name: &str, version: u64, namespaces: &[&str]) -> DynamicObject {
+        object("Directory", None, name, version, &json!({ "namespaces": namespaces, "directory": { "sqlite": {} } }))
+    }
+
+    const COMPANY: Watched = Watched::Kind(Kind::Company);
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_known_before_every_list_was_complete_and_what_a_list_does_not_show_is_gone() {
+        let mut index = Index::new("system", &[]);
+        index.put(Watched::Directory, &directory("main", 1, &["north"]));
+        for what in Watched::ALL {
+            assert!(!index.is_complete());
+            index.begin(what);
+            if what == COMPANY {
+                index.put(COMPANY, &company("north", "acme", 1));
+                index.put(COMPANY, &company("north", "other", 2));
+            }
+            if what == Watched::Directory {
+                index.put(Watched::Directory, &directory("main", 1, &["north"]));
+            }
+            index.end(what);
+        }
+        assert!(index.is_complete());
+        assert_eq!(index.view(&name("main")).unwrap().items.len(), 2);
+        index.begin(COMPANY);
+        index.put(COMPANY, &company("north", "other", 2));
+        assert_eq!(index.view(&name("main")).unwrap().items.len(), 2, "half of a list removes nobody");
+        index.end(COMPANY);
+        assert_eq!(index.view(&name("main")).unwrap().items.len(), 1);
+    }
+
+    #[test]
+    fn an_event_that_is_older_than_our_own_write_is_passed_over() {
+        let mut index = Index::new("system", &[]);
+        assert!(index.put(COMPANY, &company("north", "acme", 5)));
+        let mut older = company("north", "acme", 4);
+        older.metadata.generation = Some(7);
+        assert!(!index.put(COMPANY, &older));
+        assert_eq!(index.get(&"company/north/acme".parse().unwrap()).unwrap().generation, 1);
+        // The same name with another uid is another object, whatever its version.
+        older.metadata.uid = Some("another".into());
+        assert!(index.put(COMPANY, &older));
+        assert!(!index.remove(COMPANY, &company("north", "acme", 9)), "the one before it is gone already");
+    }
+
+    #[test]
+    fn a_namespace_belongs_to_the_one_directory_that_lists_it() {
+        let mut index = Index::new("system", &[]);
+        index.put(Watched::Directory, &directory("a", 1, &["north", "team-*"]));
+        index.put(Watched::Directory, &directory("b", 2, &["south", "team-red"]));
+        for (namespace, home) in [
+            ("north", Home::One(name("a"))),
+            ("team-blue", Home::One(name("a"))),
+            ("team-red", Home::Several(vec![name("a"), name("b")])),
+            ("teams", Home::None),
+        ] {
+            assert_eq!(index.home(namespace), home, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_not_concerned_is_not_woken() {
+        let mut index = Index::new("system", &[]);
+        index.put(Watched::Directory, &directory("a", 1, &["north"]));
+        index.put(Watched::Directory, &directory("b", 2, &["south"]));
+        let (a, b) = (index.stamp(&name("a")), index.stamp(&name("b")));
+        index.put(COMPANY, &company("south", "acme", 3));
+        assert_eq!(index.stamp(&name("a")), a);
+        assert_ne!(index.stamp(&name("b")), b);
+        // What we write ourselves is no news.
+        let b = index.stamp(&name("b"));
+        let mut written = company("south", "acme", 4);
+        written.data["status"] = json!({ "observedGeneration": 1 });
+        assert!(!index.put(COMPANY, &written));
+        assert_eq!(index.stamp(&name("b")), b);
+        // Whose a namespace is concerns whoever had it and whoever gets it.
+        let mut wider = directory("a", 5, &["north", "south"]);
+        wider.metadata.generation = Some(2);
+        assert!(index.put(Watched::Directory, &wider));
+        assert_ne!(index.stamp(&name("a")), a);
+        assert_ne!(index.stamp(&name("b")), b);
+    }
+}
