@@ -6,6 +6,7 @@ mod canary;
 mod cli;
 mod cluster;
 mod conformance;
+mod controller;
 mod core;
 mod crds;
 mod examples;

@@ -12,6 +12,7 @@
 
 mod audit;
 mod controller;
+mod http;
 mod install;
 mod kubectl;
 mod tests;
@@ -35,6 +36,7 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     audit::{Mark, Request},
     controller::Controller,
+    http::Call,
     until::until,
 };
 
