@@ -3,6 +3,7 @@
 mod architecture;
 mod broken;
 mod canary;
+mod chart;
 mod cli;
 mod cluster;
 mod conformance;
