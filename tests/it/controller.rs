@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    cluster::{Call, Cluster, Controller, Mark, Request, CONTROLLER, unique, until},
+    cluster::{CONTROLLER, Call, Cluster, Controller, Mark, Request, unique, until},
     place::Ran,
 };
 
