@@ -34,9 +34,9 @@ fn all_held(bench: &Bench<'_>) -> String {
     assert_eq!(held["first"][0], format!("user/{}/u00", bench.home));
     bench.all("User", "all are held", Duration::from_secs(20), |all| {
         all.len() == PEOPLE
-            && all.iter().all(|it| {
-                waits(it, "OverBudget", "Stalled") && it["metadata"]["finalizers"] == json!(["tenantry.dev/directory"])
-            })
+            && all
+                .iter()
+                .all(|it| waits(it, "OverBudget", "Stalled") && it["metadata"]["finalizers"] == json!(["tenantry.dev/directory"]))
     });
     digest
 }
@@ -111,7 +111,7 @@ fn a_crash_forgets_neither_what_is_held_nor_what_was_decided() {
         bench.start();
         // It is the same set, and nothing of it passes by the restart.
         bench.controller().until(Duration::from_secs(20), "it has looked", || {
-            super::counted(&bench.controller().metrics(), "tenantry_directory_requests_total", &["observe"]) >= 2
+            super::counted(&bench.controller().metrics(), "tenantry_directory_requests_total", &["observe"]) >= 1
         });
         assert_eq!(bench.held(PEOPLE)["digest"], digest.as_str());
         bench.stays_still(Duration::from_secs(4));

@@ -1,6 +1,9 @@
 //! Several replicas, of which one works.
 
-use std::{thread, time::{Duration, Instant}};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 

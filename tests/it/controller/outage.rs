@@ -10,7 +10,12 @@ use super::{Bench, PATIENCE, company, condition, counted, is_ready, user, user_w
 fn nothing_goes_while_the_directory_is_away() {
     for way in ["garbage", "folder"] {
         let path = if way == "folder" { "data/it.db" } else { "it.db" };
-        let mut bench = Bench::idle(super::Cluster::shared(), way, &json!({ "directory": { "sqlite": { "path": path } } }), &["--resync", "1s"]);
+        let mut bench = Bench::idle(
+            super::Cluster::shared(),
+            way,
+            &json!({ "directory": { "sqlite": { "path": path } } }),
+            &["--resync", "1s"],
+        );
         fs::create_dir_all(bench.path().join("data")).unwrap();
         let project = fs::read_to_string(bench.path().join("tenantry.yaml")).unwrap().replace(&bench.database(), path);
         fs::write(bench.path().join("tenantry.yaml"), project).unwrap();
@@ -34,9 +39,8 @@ fn nothing_goes_while_the_directory_is_away() {
             }
             fs::write(&file, "This is no database, and was never one.\n".repeat(1_000)).unwrap();
         }
-        let is_away = |it: &Value| {
-            condition(it, "Ready")["status"] == "False" && condition(it, "Ready")["reason"] == "DirectoryUnavailable"
-        };
+        let is_away =
+            |it: &Value| condition(it, "Ready")["status"] == "False" && condition(it, "Ready")["reason"] == "DirectoryUnavailable";
         let directory = bench.until("Directory", &bench.directory, "is away", is_away);
         assert!(!condition(&directory, "Reconciling").is_null() && condition(&directory, "Stalled").is_null(), "{directory}");
         bench.apply([user_with("ben", &json!({ "displayName": "Ben" })), user("emil")]);
@@ -59,7 +63,10 @@ fn nothing_goes_while_the_directory_is_away() {
         // Back.
         if way == "folder" {
             if bench.path().join("data").exists() {
-                panic!("a folder that is away is made anew: {:?}", fs::read_dir(bench.path().join("data")).unwrap().collect::<Vec<_>>());
+                panic!(
+                    "a folder that is away is made anew: {:?}",
+                    fs::read_dir(bench.path().join("data")).unwrap().collect::<Vec<_>>()
+                );
             }
             fs::rename(&away, bench.path().join("data")).unwrap();
         } else {
@@ -103,12 +110,19 @@ fn what_changed_outside_is_repaired_and_a_lock_is_held() {
     bench.apply([company("north"), user_with("anna", &json!({ "displayName": "Anna" })), user("ben"), user("cleo")]);
     bench.all_ready("User", 3);
     let before = bench.accounts("User");
-    let settled = |it: &Value| condition(it, "Ready")["message"] == "everything is as declared" && it["metadata"]["finalizers"].is_array();
+    let settled =
+        |it: &Value| condition(it, "Ready")["message"] == "everything is as declared" && it["metadata"]["finalizers"].is_array();
     bench.until("Directory", &bench.directory, "is settled", settled);
     // Nothing changes: nothing is written, over several looks.
     let version = |it: &Value| it["metadata"]["resourceVersion"].clone();
     let looks = || counted(&bench.controller().metrics(), "tenantry_directory_requests_total", &["observe"]);
-    let versions = || (["anna", "ben", "cleo"].map(|it| version(&bench.get("User", it))), version(&bench.get("Company", "north")), version(&bench.dir()));
+    let versions = || {
+        (
+            ["anna", "ben", "cleo"].map(|it| version(&bench.get("User", it))),
+            version(&bench.get("Company", "north")),
+            version(&bench.dir()),
+        )
+    };
     let (first, mark, since) = (versions(), bench.cluster.mark(), looks());
     bench.controller().until(PATIENCE, "it looks again and again", || looks() >= since + 3);
     assert_eq!((versions(), bench.writes(&mark)), (first, vec![]));
