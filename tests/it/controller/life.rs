@@ -69,7 +69,7 @@ fn what_removal_means() {
     let now = bench.accounts("User");
     assert!(now["disable"].enabled && !now["disable"].retired && now["disable"].id == before["disable"].id, "{now:?}");
     assert!(now["delete"].enabled && now["delete"].id != before["delete"].id, "another account: {now:?}");
-    let held = bench.waiting("User", "retain", "Taken", "Stalled");
+    let held = bench.waiting("User", "retain", "NotOurs", "Stalled");
     let message = condition(&held, "Ready")["message"].as_str().unwrap();
     assert!(message.contains("adopt"), "it says how to have it again: {message}");
     bench.annotate("User", "retain", "adopt", &json!(before["retain"].id));
@@ -136,7 +136,7 @@ fn a_broken_declaration_touches_nobody() {
         ("phone", json!({ "phone": "+4930123456", "displayName": "New" }), "europe"),
         ("region", json!({ "region": "atlantis", "displayName": "New" }), "asia-pacific"),
         ("role", json!({ "role": "ownr", "displayName": "New" }), "ownr"),
-        ("place", json!({ "role": "tenant", "displayName": "New" }), "Customer"),
+        ("place", json!({ "role": "tenant", "displayName": "New" }), "customer"),
     ];
     bench.apply(changes.iter().map(|(name, change, _)| with(person(name), change)));
     for (name, _, hint) in &changes {

@@ -91,6 +91,8 @@ fn a_role_of_the_controllers_namespace_is_for_everybody() {
     bench.apply([role]);
     let held = bench.waiting("Role", "watcher", "Invalid", "Stalled");
     assert!(condition(&held, "Ready")["message"].as_str().unwrap().contains("global"), "{held}");
+    bench.delete("Role", ["watcher"]);
+    bench.gone("Role", "watcher");
     // It stays as long as somebody has it.
     cluster.ask_all(vec![Call::delete("roles", SYSTEM, "watcher")]);
     bench.controller().until(PATIENCE, "it is held", || {
@@ -143,7 +145,7 @@ fn it_says_how_it_is_and_of_nobody_who() {
 fn a_directory_that_cannot_be_says_so() {
     let bench = Bench::with(
         "cannot",
-        &json!({ "directory": { "scim": { "url": "https://id.invalid/scim/v2", "token": { "env": "TOKEN" } } } }),
+        &json!({ "directory": { "scim": { "url": "https://id.invalid/scim/v2", "token": { "secretRef": { "name": "scim", "key": "token" } } } } }),
         &[],
     );
     bench.apply([company("north"), user("anna")]);
