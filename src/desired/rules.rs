@@ -253,6 +253,9 @@ fn moves(desired: &Desired, _: &Project) -> Vec<Finding> {
             let problem = refuse(format!("`{from}` cannot have moved from itself")).hint("remove the annotation");
             findings.push(Finding { spoils: vec![row], problem: Some(problem) });
         } else if let Some(old) = desired.get(from).filter(|old| old.wanted != Wanted::Gone) {
+            if objects(desired) {
+                continue; // who of the two has the account says the directory: an annotation may stay when it has done its work
+            }
             let problem = refuse(format!("`{from}` is declared as well, so its account cannot become `{}`", entry.key))
                 .related(old.origin, Place::path("metadata.name"), "still declared here")
                 .hint("remove the old document, or the annotation");

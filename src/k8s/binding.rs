@@ -62,6 +62,16 @@ impl Binding {
         })
     }
 
+    /// An approval that has not been seen to.
+    pub(super) fn approval(&self) -> Option<&str> {
+        self.approve.as_deref().filter(|it| self.status.last_handled_approval.as_deref() != Some(it))
+    }
+
+    /// A rejection that has not been seen to.
+    pub(super) fn rejection(&self) -> Option<&str> {
+        self.reject.as_deref().filter(|it| self.status.last_handled_rejection.as_deref() != Some(it))
+    }
+
     /// Whether the objects of a namespace belong here.
     pub(super) fn lists(&self, namespace: &str) -> bool {
         self.namespaces.iter().any(|pattern| match pattern.strip_suffix('*') {

@@ -112,7 +112,20 @@ pub(super) struct DirectorySaid {
     pub(super) verdict: Verdict,
     pub(super) window: Vec<HourStatus>,
     pub(super) held: Option<HeldStatus>,
-    pub(super) handled: Option<String>,
+    pub(super) handled: Handled,
+}
+
+/// What of approvals and rejections has been seen to: each counts once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Handled {
+    pub(super) approval: Option<String>,
+    pub(super) rejection: Option<String>,
+}
+
+impl Handled {
+    pub(super) fn of(status: &DirectoryStatus) -> Self {
+        Self { approval: status.last_handled_approval.clone(), rejection: status.last_handled_rejection.clone() }
+    }
 }
 
 /// The status that a Directory is to have; nothing where that is what it has.
@@ -125,7 +138,8 @@ pub(super) fn directory(generation: i64, old: &DirectoryStatus, said: DirectoryS
         conditions: conditions.all(),
         window,
         held,
-        last_handled_approval: handled,
+        last_handled_approval: handled.approval,
+        last_handled_rejection: handled.rejection,
     };
     (new != *old).then_some(new)
 }

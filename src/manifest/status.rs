@@ -113,6 +113,9 @@ pub struct DirectoryStatus {
     /// The approval that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_approval: Option<String>,
+    /// The rejection that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_rejection: Option<String>,
 }
 
 /// Losses within one hour.

@@ -111,7 +111,8 @@ impl Board<'_> {
                     // Objects of a cluster: the older one has the better claim. In files two that claim one value are an error.
                     let age = |row: usize| self.drafts[row].entry.map(|entry| entry.origin);
                     let (winner, loser) = if age(row) < age(first) { (row, first) } else { (first, row) };
-                    losers.push((loser, taken(&claim, &self.drafts[winner].key.to_string(), None)));
+                    let (by, claimant) = (self.drafts[winner].key, self.drafts[loser].key);
+                    losers.push((loser, taken(&claim, &by.to_string(), &hint(claimant, by, false))));
                     wanted.insert(claim, winner);
                 }
             }
@@ -130,12 +131,12 @@ impl Board<'_> {
                         let retired = holder.found.state().is_some_and(|state| state.retired);
                         let leaving = matches!(holder.after, After::Gone) || holder.state().is_some_and(|state| state.retired);
                         let hint = hint(claimant.key, holder.key, retired || leaving);
-                        losers.push((row, taken(&claim, &holder.key.to_string(), Some(hint))));
+                        losers.push((row, taken(&claim, &holder.key.to_string(), &hint)));
                     }
                 }
                 Holder::Stranger(id) => {
                     let hint = format!("if it is the same one, write the annotation `tenantry.dev/adopt: {id}`");
-                    losers.push((row, taken(&claim, &format!("unmanaged {id}"), Some(hint))));
+                    losers.push((row, taken(&claim, &format!("unmanaged {id}"), &hint)));
                 }
             }
         }
@@ -219,11 +220,8 @@ fn hint(claimant: &Key, holder: &Key, leaving: bool) -> String {
     format!("if it is the same one, {moved}; if it is another, {other}")
 }
 
-fn taken(claim: &Claim, by: &str, hint: Option<String>) -> Held {
+fn taken(claim: &Claim, by: &str, hint: &str) -> Held {
     let field = claim.field();
-    let message = format!("the {} `{}` belongs to `{by}`", field.name(), claim.value());
-    Held {
-        hold: Hold::Taken { by: by.to_owned(), field },
-        message: hint.map_or(message.clone(), |hint| format!("{message}: {hint}")),
-    }
+    let message = format!("the {} `{}` belongs to `{by}`: {hint}", field.name(), claim.value());
+    Held { hold: Hold::Taken { by: by.to_owned(), field }, message }
 }

@@ -36,9 +36,9 @@ fn helm(words: &[&str]) -> Output {
     Command::new(PROGRAMS.join("helm")).args(words).args(version).env_clear().env("HOME", home.path()).output().unwrap()
 }
 
-fn rendered(words: &[&str]) -> String {
+pub(crate) fn rendered(name: &str, words: &[&str]) -> String {
     let chart = chart();
-    let fixed = ["template", "release", chart.to_str().unwrap(), "--namespace", "tenantry-system"];
+    let fixed = ["template", name, chart.to_str().unwrap(), "--namespace", "tenantry-system"];
     // A Directory is rendered only where its definition is known.
     let known = ["--api-versions", "tenantry.dev/v1alpha1/Directory"];
     let output = helm(&[&fixed[..], &known, words].concat());
@@ -50,7 +50,7 @@ fn values(case: &str) -> String {
     format!("{}/tests/it/chart/{case}.values.yaml", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn documents(text: &str) -> Vec<Value> {
+pub(crate) fn documents(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text).map(|it| Value::deserialize(it).unwrap());
     documents.filter(|it| !it.is_null()).collect()
 }
@@ -73,8 +73,9 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn what_is_rendered() {
-    let golden =
-        |case: &&str| compare(&root().join(format!("tests/it/chart/{case}.yaml")), &rendered(&["--values", &values(case)]));
+    let golden = |case: &&str| {
+        compare(&root().join(format!("tests/it/chart/{case}.yaml")), &rendered("release", &["--values", &values(case)]))
+    };
     let stale: Vec<PathBuf> = CASES.iter().filter_map(golden).collect();
     assert!(stale.is_empty(), "read the difference after `UPDATE=1 cargo test --test it chart`: {stale:?}");
 }
@@ -88,7 +89,7 @@ fn the_definitions_are_those_of_the_repository() {
     assert_eq!(names(&copy), names(&source));
 
     let of = |words: &[&str]| -> Vec<Value> {
-        documents(&rendered(words)).into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
+        documents(&rendered("release", words)).into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
     };
     let expected: Vec<Value> = names(&source).iter().flat_map(|name| documents(&text(name))).collect();
     for (words, keep) in [(&[][..], json!({"helm.sh/resource-policy": "keep"})), (&["--set", "crds.keep=false"], Value::Null)] {
@@ -160,7 +161,7 @@ fn every_value_of_the_schema_is_in_the_values() {
 fn no_rule_grants_more_than_is_asked_for() {
     let mut secrets = 0;
     for case in CASES {
-        for document in documents(&rendered(&["--values", &values(case)])) {
+        for document in documents(&rendered("release", &["--values", &values(case)])) {
             let name = document["metadata"]["name"].as_str().unwrap_or_default();
             for rule in document["rules"].as_array().into_iter().flatten() {
                 assert!(!rule.to_string().contains('*'), "{case}: {name}: {rule}");

@@ -25,6 +25,8 @@ mod place;
 mod post;
 mod project;
 mod properties;
+mod rights;
+mod schema_on_server;
 mod serve;
 mod sqlite;
 mod watch;

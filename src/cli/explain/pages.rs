@@ -248,6 +248,10 @@ mod tests {
             "Denied",
             "NotApproved",
             "DisabledOutside",
+            "OverBudget",
+            "Refused",
+            "Paused",
+            "Progressing",
         ];
         assert_eq!(names(Topic::Hold), holds);
         assert_eq!(names(Topic::Exit), (0..=8).map(|code| format!("exit-{code}")).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use super::{Worker, sort::Row};
 use crate::{
     desired,
     directory::Directory,
-    k8s::{gate::Loss, index::View, scribe::Job},
+    k8s::{gate::Loss, index::View, scribe::Job, status::Handled},
     manifest::{Extent, HeldStatus, Project, Severity, Sources},
     model::{Key, Namespace},
     observed::Scope,
@@ -43,7 +43,7 @@ pub(super) struct Judged {
     pub(super) until: Option<Instant>,
     pub(super) held: Option<HeldStatus>,
     /// An approval, or a rejection, that has been seen to with this pass.
-    pub(super) handled: Option<String>,
+    pub(super) handled: Handled,
 }
 
 /// What a plan is made on.
@@ -144,10 +144,8 @@ impl Worker {
             }
         }
         let binding = &ground.view.binding;
-        let asked = binding.approve.as_ref().or(binding.reject.as_ref()).map(ToString::to_string);
-        let fresh = asked.clone().filter(|asked| binding.status.last_handled_approval.as_deref() != Some(asked.as_str()));
         // As long as an approval is being written down nothing of it is carried out: it is for all of the set, or for nothing.
-        let in_force = fresh.is_none();
+        let in_force = binding.approval().is_none();
         let (granted, open): (Vec<Loss>, Vec<Loss>) = losses
             .iter()
             .cloned()
@@ -183,7 +181,7 @@ impl Worker {
                 decision.held = Some(self.told(&decision.key));
             }
         }
-        let (held, handled) = self.answer(ground, &losses, fresh.as_deref());
+        let (held, handled) = self.answer(ground, &losses);
         let allow = if approved {
             let last_holders = planned.plan.tally.last_holders.iter().cloned().collect();
             Allow { removals: Some(u64::MAX), last_holders, ..Allow::default() }
@@ -290,60 +288,65 @@ impl Worker {
     }
 
     /// What is held, and what comes of an approval or rejection of it.
-    fn answer(&mut self, ground: &Ground<'_>, losses: &[Loss], asked: Option<&str>) -> (Option<HeldStatus>, Option<String>) {
+    fn answer(&mut self, ground: &Ground<'_>, losses: &[Loss]) -> (Option<HeldStatus>, Handled) {
         let binding = &ground.view.binding;
+        let mut handled = Handled::of(&binding.status);
         let Some((digest, count)) = self.gate.digest(losses) else {
             self.waived.retain(|(key, line)| losses.iter().any(|loss| loss.key == *key && loss.line == *line));
-            return (None, binding.status.last_handled_approval.clone());
+            return (None, handled);
         };
         let held: Vec<&Loss> = losses.iter().filter(|loss| self.gate.holds(&loss.key).is_some()).collect();
         let first = held.iter().take(NAMED).map(|loss| loss.key.to_string()).collect();
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let mut status = HeldStatus { count, digest: digest.clone(), first, message: None };
-        let mut handled = binding.status.last_handled_approval.clone();
-        let approves = binding.approve.is_some();
-        match asked {
-            None => {}
-            Some(asked) if asked != digest => {
-                let what = if approves { "approval" } else { "rejection" };
-                status.message = Some(format!("the {what} of `{asked}` fits nothing that is held: what is held is `{digest}`"));
+        let (approval, rejection) = (binding.approval(), binding.rejection());
+        if approval == Some(digest.as_str()) {
+            if self.stamp(ground, &held, true) {
+                handled.approval = Some(digest);
             }
-            Some(asked) => {
-                let mut stamped = true;
-                for loss in &held {
-                    let Some(row) = ground.row(&loss.key) else {
-                        if approves {
-                            self.waived.insert((loss.key.clone(), loss.line.clone()));
-                        }
-                        continue;
-                    };
-                    let mut status = row.item.status.clone();
-                    let mark = if approves {
-                        &mut status.approved
-                    } else if row.item.deleting {
-                        &mut status.rejected
-                    } else {
-                        continue;
-                    };
-                    if mark.as_deref() != Some(loss.line.as_str()) {
-                        stamped = false;
-                        *mark = Some(loss.line.clone());
-                        self.shared.scribe.submit(&row.item, Job::Stamp(Box::new(status)));
-                    }
-                }
-                if stamped {
-                    handled = Some(asked.to_owned());
-                    let left = held.iter().filter(|loss| ground.row(&loss.key).is_none_or(|row| !row.item.deleting)).count();
-                    if !approves && left > 0 {
-                        status.message = Some(format!(
-                            "rejected; {left} of them are no deletions, and their objects still say so: they stay held until somebody \
-                             changes those"
-                        ));
-                    }
-                }
+        } else if rejection == Some(digest.as_str()) {
+            if self.stamp(ground, &held, false) {
+                handled.rejection = Some(digest);
+                let left = held.iter().filter(|loss| ground.row(&loss.key).is_none_or(|row| !row.item.deleting)).count();
+                status.message = (left > 0).then(|| {
+                    format!(
+                        "rejected; {left} of them are no deletions, and their objects still say so: they stay held until somebody \
+                         changes those"
+                    )
+                });
             }
+        } else if let Some((what, asked)) = approval.map(|it| ("approval", it)).or(rejection.map(|it| ("rejection", it))) {
+            status.message = Some(format!("the {what} of `{asked}` fits nothing that is held: what is held is `{digest}`"));
         }
         (Some(status), handled)
+    }
+
+    /// Writes on every object of a held set that it was approved, or rejected; whether that stands on all of them. What has no
+    /// object is remembered here.
+    fn stamp(&mut self, ground: &Ground<'_>, held: &[&Loss], approves: bool) -> bool {
+        let mut stamped = true;
+        for loss in held {
+            let Some(row) = ground.row(&loss.key) else {
+                if approves {
+                    self.waived.insert((loss.key.clone(), loss.line.clone()));
+                }
+                continue;
+            };
+            let mut status = row.item.status.clone();
+            let mark = if approves {
+                &mut status.approved
+            } else if row.item.deleting {
+                &mut status.rejected
+            } else {
+                continue; // it still says what it says: there is nothing to let go
+            };
+            if mark.as_deref() != Some(loss.line.as_str()) {
+                stamped = false;
+                *mark = Some(loss.line.clone());
+                self.shared.scribe.submit(&row.item, Job::Stamp(Box::new(status)));
+            }
+        }
+        stamped
     }
 
     /// Whether the server asks who grants a role, as of a few seconds ago.

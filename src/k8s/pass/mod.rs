@@ -34,7 +34,7 @@ use super::{
     item::{FINALIZER, Item},
     scribe::Job,
     secrets,
-    status::{self, DirectorySaid, Verdict},
+    status::{self, DirectorySaid, Handled, Verdict},
 };
 use crate::{
     directory::{Directory, DirectoryError, ErrorKind, Right, Stop},
@@ -302,7 +302,7 @@ impl Worker {
                 until = Some(at); // what waits beside it is judged next
             }
             let (held, handled) = (judged.held.clone(), judged.handled.clone());
-            self.say_directory(view, True::of(self.unsettled), window, held, handled).await;
+            self.say_directory(view, Verdict::True("the directory answers"), window, held, handled).await;
             return Ok(until);
         }
     }
@@ -395,7 +395,7 @@ impl Worker {
         let later = self.tell_outage(view, &rows, project, message);
         let verdict = Verdict::Pending { reason, verb: Verb::Held, message: message.to_owned(), stalled: again.is_none() };
         let status = &view.binding.status;
-        self.say_directory(view, verdict, status.window.clone(), status.held.clone(), status.last_handled_approval.clone()).await;
+        self.say_directory(view, verdict, status.window.clone(), status.held.clone(), Handled::of(status)).await;
         Came::Rest(earlier(again, later))
     }
 
@@ -405,7 +405,7 @@ impl Worker {
         verdict: Verdict,
         window: Vec<HourStatus>,
         held: Option<HeldStatus>,
-        handled: Option<String>,
+        handled: Handled,
     ) {
         // It may have been written in this pass.
         let Some(binding) = self.shared.index().view(&self.name).map(|it| it.binding) else { return };
@@ -426,7 +426,7 @@ impl Worker {
         let Some(status) = status::directory(binding.generation, &binding.status, said, seconds(Timestamp::now())) else { return };
         match self.shared.cluster.say_directory(&binding, &status).await {
             Ok(raw) => {
-                let handled = binding.status.last_handled_approval != status.last_handled_approval;
+                let handled = Handled::of(&binding.status) != Handled::of(&status);
                 self.shared.index().put(Watched::Directory, &raw);
                 if handled {
                     self.shared.wake();
@@ -469,29 +469,8 @@ impl Worker {
             let message = format!("{left} objects are being released");
             Verdict::Pending { reason: "Progressing", verb: Verb::Release, message, stalled: false }
         };
-        self.say_directory(
-            view,
-            verdict,
-            view.binding.status.window.clone(),
-            None,
-            view.binding.status.last_handled_approval.clone(),
-        )
-        .await;
+        self.say_directory(view, verdict, view.binding.status.window.clone(), None, Handled::of(&view.binding.status)).await;
         Came::Rest(None)
-    }
-}
-
-/// What a Directory says when a pass went through.
-struct True;
-
-impl True {
-    /// Constant as long as it stands like this: a number would be a write for each change.
-    fn of(unsettled: u64) -> Verdict {
-        Verdict::True(if unsettled == 0 {
-            "everything is as declared"
-        } else {
-            "the directory answers; some objects are not settled"
-        })
     }
 }
 

@@ -88,7 +88,8 @@ impl Worker {
             ranks[at] = u32::try_from(rank).unwrap_or(u32::MAX);
         }
         let row = |(item, rank): (&Arc<Item>, u32)| {
-            let bound = item.status.directory.as_deref().filter(|it| *it != name);
+            // What never had an account is bound to nothing.
+            let bound = item.status.directory.as_deref().filter(|it| *it != name && item.status.directory_id.is_some());
             let bound = bound.filter(|_| item.asks.rebind.as_deref() != Some(name));
             let removed = item.deleting && item.is_kept();
             let life = |it: Option<&Option<Life>>| it.copied().flatten();
@@ -99,7 +100,7 @@ impl Worker {
                 Stand::Leaving
             } else if removed && life(undefined.get(&item.key.kind)) == Some(Life::Ending) {
                 Stand::Undefined
-            } else if removed && item.status.rejected.is_some() {
+            } else if removed && item.status.rejected.is_some() && view.binding.rejection().is_none() {
                 Stand::Rejected
             } else if retain && item.asks.paused {
                 Stand::LetBe

@@ -166,13 +166,15 @@ impl Worker {
         let id = outcome.filter(|_| applied).and_then(|it| it.id.as_ref()).or(live.map(|it| &it.id));
         let mark = change.and_then(|it| it.credential.as_ref()).map(|it| &it.mark).or(live.map(|it| &it.credential));
         let expired = live.and_then(|it| it.unused_until).is_some_and(|it| it <= ground.now) && change.is_none();
+        // What was approved stays approved until it is done.
+        let approved = item.status.approved.clone().filter(|_| matches!(verdict, Verdict::Pending { .. }));
         let said = Said {
             verdict,
             directory: Some(self.name.to_smolstr()),
             directory_id: id.map(|it| it.0.clone()),
             delivery: delivery(item, mark, change, expired, outcome),
             reset: mark.and_then(CredentialMark::reset).filter(|it| !it.is_empty()).cloned(),
-            approved: item.status.approved.clone().filter(|_| judged.held.is_some() || self.gate.holds(&item.key).is_some()),
+            approved,
             rejected: item.status.rejected.clone().filter(|_| item.deleting),
         };
         Next::Say(Box::new(said))

@@ -1,5 +1,4 @@
 //! `tenantry controller`, as a process.
-#![allow(dead_code, reason = "for the tests of the controller")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

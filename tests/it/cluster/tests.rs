@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CONTROLLER, Cluster, Identity, SYSTEM, With, servers, unique, until};
+use super::{CONTROLLER, Cluster, Controller, Identity, SYSTEM, With, servers, unique, until};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -63,14 +63,10 @@ fn every_request_can_be_read_afterwards() {
 /// Our own client has to trust the server for its certificate, not against it.
 #[tokio::test]
 async fn the_certificate_is_a_real_one() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let cluster = Cluster::shared();
-    let authority = reqwest::Certificate::from_pem_bundle(&std::fs::read(&cluster.authority).unwrap()).unwrap();
+    let (status, version) = cluster.api().ask(reqwest::Method::GET, "/version", None).await;
+    assert_eq!((status, version["minor"].is_string()), (200, true), "{version}");
     let url = format!("{}/version", cluster.server);
-    let trusting = reqwest::Client::builder().tls_certs_only(authority).build().unwrap();
-    let answer = trusting.get(&url).bearer_auth("admin").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(trusting.get(&url).send().await.unwrap().status(), 401);
     assert!(reqwest::Client::new().get(&url).bearer_auth("admin").send().await.is_err());
 }
 
@@ -150,4 +146,47 @@ fn nothing_is_left_however_a_test_ends() {
             scope.spawn(move || end(way));
         }
     });
+}
+
+/// A controller can be started beside others, asked, held still and ended.
+#[test]
+fn a_controller_runs_as_a_process() {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace("process");
+    let documents = format!(
+        "apiVersion: tenantry.dev/v1alpha1
+kind: Directory
+metadata: {{ name: {namespace} }}
+spec: {{ namespaces: [{namespace}], directory: {{ sqlite: {{}} }} }}
+---
+apiVersion: tenantry.dev/v1alpha1
+kind: Company
+metadata: {{ name: north, namespace: {namespace} }}
+spec: {{}}
+"
+    );
+    cluster.apply(&documents).ended(0);
+    let controller = Controller::start(cluster, &["--only", &namespace]);
+    assert!(controller.metrics().contains("# TYPE"));
+    assert_eq!(controller.page("/healthz").0, 200);
+    let ready = || {
+        let status = cluster.get("company", &namespace, "north")["status"].clone();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+        if ready { Ok(()) } else { Err(status.to_string()) }
+    };
+    controller.until(PATIENCE, "the company is ready", ready);
+    assert!(controller.folder().join("tenantry.db").exists());
+    controller.pause();
+    controller.resume();
+    assert!(!controller.lines().is_empty());
+    let folder = controller.folder().to_owned();
+    let (status, log) = controller.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!folder.exists());
+    let mut wrong = Controller::start(cluster, &["--resync", "never"]);
+    assert_eq!(wrong.ended().0.code(), Some(3), "{}", wrong.log());
+    let next = Controller::start(cluster, &["--only", &namespace]);
+    next.says("listening", 1);
+    assert!(next.kill().contains("listening"));
 }
