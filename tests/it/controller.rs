@@ -7,6 +7,8 @@ mod ends;
 mod gate;
 mod leads;
 mod life;
+mod limits;
+mod more;
 mod outage;
 mod rest;
 
@@ -222,6 +224,20 @@ impl<'a> Bench<'a> {
     #[track_caller]
     fn dir(&self) -> Value {
         self.get("Directory", &self.directory)
+    }
+
+    /// Waits until the Directory has said what it has to say: it stays the same for a while.
+    #[track_caller]
+    fn settled(&self) {
+        let mut last = (Value::Null, std::time::Instant::now());
+        self.until("Directory", &self.directory, "is settled", |it| condition(it, "Ready")["status"] == "True");
+        self.controller().until(PATIENCE, "it is settled", || {
+            let version = self.dir()["metadata"]["resourceVersion"].clone();
+            if version != last.0 {
+                last = (version, std::time::Instant::now());
+            }
+            last.1.elapsed() > Duration::from_secs(1)
+        });
     }
 
     /// Waits until an object is so; then it is here.

@@ -53,6 +53,10 @@ impl Call {
         Self { method: Method::DELETE, path: path(plural, namespace, name), body: None }
     }
 
+    pub(crate) fn raw(method: Method, path: String, form: &'static str, body: Value) -> Self {
+        Self { method, path, body: Some((form, body)) }
+    }
+
     fn get(plural: &str, namespace: &str, name: &str) -> Self {
         Self { method: Method::GET, path: path(plural, namespace, name), body: None }
     }

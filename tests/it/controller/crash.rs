@@ -85,9 +85,7 @@ fn a_restart_writes_nothing() {
     bench.apply([company("north")].into_iter().chain((0..SOME).map(|at| user(&format!("u{at:02}")))));
     bench.all_ready("User", SOME);
     bench.ready("Company", "north");
-    bench.until("Directory", &bench.directory, "is settled", |it| {
-        it["metadata"]["finalizers"].is_array() && super::condition(it, "Ready")["message"] == "everything is as declared"
-    });
+    bench.settled();
     bench.stop();
     let (before, mark) = (bench.tenantry(&["history", "-o", "json"]).ended(0).out, bench.cluster.mark());
     bench.start();
