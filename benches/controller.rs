@@ -7,6 +7,8 @@
 //! Everything runs on this machine, server, database of the server and load included: what is said of seconds is true for two cores
 //! that do all of that. What is said of writes is counted by the server's own audit log.
 
+#![allow(clippy::cast_precision_loss, reason = "no count here is that large")]
+
 #[allow(dead_code, unused_imports, reason = "made for the tests")]
 #[path = "../tests/it/cluster/mod.rs"]
 mod cluster;
@@ -15,7 +17,7 @@ mod cluster;
 mod place;
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -85,9 +87,9 @@ fn main() {
     let mark = cluster.mark();
     let started = Instant::now();
     let controller = Controller::start_in(&cluster, folder.path(), &["--only", "bench"]);
-    controller.until(Duration::from_secs(60), "it is ready", || controller.page("/readyz").0 == 200);
+    controller.until(Duration::from_mins(1), "it is ready", || controller.page("/readyz").0 == 200);
     let ready = started.elapsed();
-    controller.until(Duration::from_secs(60), "it has looked", || {
+    controller.until(Duration::from_mins(1), "it has looked", || {
         metric(&controller.metrics(), "tenantry_directory_requests_total") >= 1.0
     });
     std::thread::sleep(Duration::from_secs(5));
@@ -153,7 +155,7 @@ async fn one(users: &Api<DynamicObject>, name: &str) -> Duration {
 /// From the first request to the last created, and to the last that is ready.
 async fn all(users: &Api<DynamicObject>, many: usize) -> (Duration, Duration) {
     let names: Vec<String> = (0..many).map(|at| format!("user-{at}")).collect();
-    let mut waiting: HashMap<String, ()> = names.iter().map(|name| (name.clone(), ())).collect();
+    let mut waiting: HashSet<String> = names.iter().cloned().collect();
     let version = users.list(&kube::api::ListParams::default().limit(1)).await.expect("a list").metadata.resource_version;
     let mut news = users.watch(&WatchParams::default(), &version.unwrap_or_default()).await.expect("a watch").boxed();
     let started = Instant::now();

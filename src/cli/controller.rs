@@ -36,13 +36,13 @@ pub(crate) struct Args {
     /// The name of the Lease by which replicas agree who leads.
     #[arg(long, value_name = "NAME", default_value = "tenantry")]
     pub(crate) lease: String,
-    /// Its own namespace, with the Lease and the Secrets of Directories [default: POD_NAMESPACE, else that of KUBECONFIG].
+    /// Its own namespace, with the Lease and the Secrets of Directories [default: that of the pod, else of KUBECONFIG].
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// Look at everything this often, whether or not an object has changed: `30s`, `10m`.
     #[arg(long, value_name = "DURATION", value_parser = resync, default_value = "10m")]
     pub(crate) resync: Duration,
-    /// The name of the ValidatingAdmissionPolicy, and of its binding, that ask who grants a role.
+    /// The name of the admission policy, and of its binding, that ask who grants a role.
     #[arg(long, value_name = "NAME", default_value = "tenantry-roles")]
     pub(crate) admission_policy: String,
     /// Serve this Directory only; may be given several times [default: all].

@@ -26,31 +26,42 @@ const RENEW: Duration = Duration::from_secs(10);
 /// How often it is tried.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Until when we may write. Where nobody is elected, for ever.
-#[derive(Debug, Default)]
-pub(super) struct Fence(Mutex<Option<Option<Instant>>>);
+/// Until when we may write.
+#[derive(Debug)]
+pub(super) struct Fence(Mutex<Reign>);
+
+#[derive(Debug, Clone, Copy)]
+enum Reign {
+    /// There is no other replica.
+    Alone,
+    /// Somebody else leads, or nobody.
+    Over,
+    /// We lead.
+    Until(Instant),
+}
 
 impl Fence {
     /// One that always holds: there is no other replica.
     pub(super) fn open() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(Reign::Alone))
     }
 
     /// One that holds as long as a term says.
     pub(super) fn closed() -> Self {
-        Self(Mutex::new(Some(None)))
+        Self(Mutex::new(Reign::Over))
     }
 
     /// Whether we may write now.
     pub(super) fn holds(&self) -> bool {
         match *self.0.lock().expect("nobody panics holding it") {
-            None => true,
-            Some(until) => until.is_some_and(|until| Instant::now() < until),
+            Reign::Alone => true,
+            Reign::Over => false,
+            Reign::Until(until) => Instant::now() < until,
         }
     }
 
     fn set(&self, until: Option<Instant>) {
-        *self.0.lock().expect("nobody panics holding it") = Some(until);
+        *self.0.lock().expect("nobody panics holding it") = until.map_or(Reign::Over, Reign::Until);
     }
 }
 

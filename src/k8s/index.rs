@@ -5,7 +5,7 @@
 //! the server: an event that is older than that is passed over.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -39,6 +39,10 @@ pub(super) struct Index {
     /// What a list under way has shown, by what is listed.
     listing: BTreeMap<Watched, (HashSet<Key>, HashSet<Name>)>,
     complete: BTreeSet<Watched>,
+    /// When something was last new: in each namespace, and for everybody. Counted, not timed.
+    news: u64,
+    touched: HashMap<SmolStr, u64>,
+    touched_all: u64,
 }
 
 /// What belongs to one Directory, at one time.
@@ -70,6 +74,24 @@ impl Index {
         self.complete.len() == Watched::ALL.len()
     }
 
+    /// Has whoever serves a namespace look again.
+    pub(super) fn touch(&mut self, home: &SmolStr) {
+        self.news += 1;
+        self.touched.insert(home.clone(), self.news);
+    }
+
+    /// Has everybody look again.
+    pub(super) fn touch_all(&mut self) {
+        self.news += 1;
+        self.touched_all = self.news;
+    }
+
+    /// What tells whether there is anything new for a Directory: another number than last time.
+    pub(super) fn stamp(&self, name: &Name) -> u64 {
+        let here = self.touched.iter().filter(|(home, _)| self.directories.get(name).is_some_and(|it| it.lists(home)));
+        here.map(|(_, at)| *at).max().unwrap_or_default().max(self.touched_all)
+    }
+
     /// A list begins.
     pub(super) fn begin(&mut self, what: Watched) {
         self.listing.insert(what, Default::default());
@@ -83,7 +105,11 @@ impl Index {
             Watched::Kind(kind) => self.items.retain(|key, _| key.kind != kind || keys.contains(key)),
             Watched::Directory => self.directories.retain(|name, _| names.contains(name)),
         }
-        self.complete.insert(what) || before != self.items.len() + self.directories.len()
+        let news = self.complete.insert(what) || before != self.items.len() + self.directories.len();
+        if news {
+            self.touch_all();
+        }
+        news
     }
 
     /// An object is there, or was changed. Says whether that can change what is done.
@@ -107,6 +133,9 @@ impl Index {
             return false;
         }
         let news = before.is_none_or(|before| item.differs(before));
+        if news {
+            self.touch(&item.home);
+        }
         self.items.insert(item.key.clone(), Arc::new(item));
         news
     }
@@ -121,6 +150,9 @@ impl Index {
             return false;
         }
         let news = before.is_none_or(|before| binding.differs(before));
+        if news {
+            self.touch_all(); // whose a namespace is may be another one now
+        }
         self.directories.insert(binding.name.clone(), Arc::new(binding));
         news
     }
@@ -131,13 +163,25 @@ impl Index {
             Watched::Kind(kind) => {
                 let gone = Item::read(kind, raw, &self.own);
                 let same = |gone: &Item| self.items.get(&gone.key).is_some_and(|it| it.uid == gone.uid);
-                gone.filter(same).is_some_and(|gone| self.items.remove(&gone.key).is_some())
+                let gone = gone.filter(same).and_then(|gone| self.items.remove(&gone.key));
+                if let Some(gone) = &gone {
+                    self.touch(&gone.home);
+                }
+                gone.is_some()
             }
             Watched::Directory => {
-                let gone = Binding::read(raw);
-                gone.is_some_and(|gone| self.directories.remove(&gone.name).is_some())
+                let gone = Binding::read(raw).and_then(|gone| self.directories.remove(&gone.name));
+                if gone.is_some() {
+                    self.touch_all();
+                }
+                gone.is_some()
             }
         }
+    }
+
+    /// An object as it was seen last.
+    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Item>> {
+        self.items.get(key)
     }
 
     /// The Directories.

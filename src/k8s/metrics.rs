@@ -166,7 +166,20 @@ impl Metrics {
             registry.register("leader_election_master_status", "Whether this replica leads", this.leads.clone());
             registry.register("process_resident_memory_bytes", "Memory of the process", this.resident.clone());
         }
+        // What begins with 0 is not missed when it happens first.
+        for result in ["success", "error", "requeue"] {
+            this.reconciled(result, 0);
+        }
+        this.begin_with_nothing();
         this
+    }
+
+    fn begin_with_nothing(&self) {
+        self.adds.get_or_create(&Queue { name: CONTROLLER }).inc_by(0);
+        self.depth.get_or_create(&Queue { name: CONTROLLER }).inc_by(0);
+        for reason in ["OverBudget", "Invalid", "Taken", "WaitingFor", "Denied"] {
+            self.holds.get_or_create(&Reasons { reason }).inc_by(0);
+        }
     }
 
     /// The text that a scraper reads.
@@ -232,6 +245,7 @@ impl Metrics {
             }
         }
         self.holds.clear();
+        self.begin_with_nothing();
         for (reason, count) in all.values().flat_map(|it| &it.holds) {
             self.holds.get_or_create(&Reasons { reason }).inc_by(number(*count));
         }

@@ -61,7 +61,7 @@ pub struct Settings {
     pub lease: Option<String>,
     /// How often everything is looked at again.
     pub resync: Duration,
-    /// The name of the ValidatingAdmissionPolicy that asks who grants a role, and of its binding.
+    /// The name of the `ValidatingAdmissionPolicy` that asks who grants a role, and of its binding.
     pub policy: String,
     /// The Directories that are served; all where none is named.
     pub only: Vec<String>,
@@ -100,14 +100,16 @@ impl Shared {
 
     /// Has everybody look again.
     fn wake(&self) {
+        self.index().touch_all();
         self.revision.send_modify(|revision| *revision += 1);
     }
 
     /// The same in a moment: something failed.
     fn wake_soon(&self) {
-        let revision = self.revision.clone();
+        let (revision, index) = (self.revision.clone(), Arc::clone(&self.index));
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
+            index.lock().unwrap_or_else(PoisonError::into_inner).touch_all();
             revision.send_modify(|revision| *revision += 1);
         });
     }

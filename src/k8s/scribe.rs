@@ -72,6 +72,14 @@ impl Scribe {
 
     async fn write(&self, item: &Item, job: Job) {
         let permit = self.width.acquire().await;
+        // It may have waited: what has happened meanwhile is not done again, and what is old is not said any more.
+        let Some(item) = self.still(item, &job) else {
+            if self.done(item) {
+                self.wake(item);
+            }
+            return;
+        };
+        let item = &*item;
         let done = match &job {
             Job::Keep => self.cluster.keep(item, true).await,
             Job::LetGo => self.cluster.keep(item, false).await,
@@ -83,33 +91,48 @@ impl Scribe {
         let news = match done {
             Ok(raw) => self.index.lock().unwrap_or_else(PoisonError::into_inner).put(Watched::Kind(item.key.kind), &raw),
             Err(error) => {
-                self.report(item, &error);
+                report(item, &error);
                 false
             }
         };
-        let again = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            busy.remove(&item.key).unwrap_or(false)
-        };
+        let again = self.done(item);
         if news || again || matches!(job, Job::Stamp(_)) {
-            self.wake();
+            self.wake(item);
         }
         if failed {
             tokio::time::sleep(AGAIN).await;
-            self.wake();
+            self.wake(item);
         }
     }
 
-    fn report(&self, item: &Item, error: &ClusterError) {
-        match error {
-            // The object is another one by now: the watch brings it.
-            error if error.moved() => tracing::debug!(key = %item.key, %error, "the object has changed meanwhile"),
-            ClusterError::Fenced => {}
-            ClusterError::Slow | ClusterError::Api(_) => tracing::warn!(key = %item.key, %error, "the object cannot be written"),
-        }
+    /// The object as it is now, where the job is still to be done on it.
+    fn still(&self, item: &Item, job: &Job) -> Option<Arc<Item>> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = index.get(&item.key).filter(|now| now.uid == item.uid)?;
+        let still = match job {
+            Job::Keep => !now.is_kept() && !now.deleting,
+            Job::LetGo => now.is_kept(),
+            Job::Say(status) | Job::Stamp(status) => now.generation == item.generation && now.status != **status,
+        };
+        still.then(|| Arc::clone(now))
     }
 
-    fn wake(&self) {
+    /// Nothing is written on an object any more; whether something else was to be, meanwhile.
+    fn done(&self, item: &Item) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&item.key).unwrap_or(false)
+    }
+
+    fn wake(&self, item: &Item) {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(&item.home);
         self.revision.send_modify(|revision| *revision += 1);
+    }
+}
+
+fn report(item: &Item, error: &ClusterError) {
+    match error {
+        // The object is another one by now: the watch brings it.
+        error if error.moved() => tracing::debug!(key = %item.key, %error, "the object has changed meanwhile"),
+        ClusterError::Fenced => {}
+        ClusterError::Slow | ClusterError::Api(_) => tracing::warn!(key = %item.key, %error, "the object cannot be written"),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     model::{Key, Namespace},
     observed::Scope,
     pipeline::{self, Planned, Request, Seen},
-    plan::{Allow, Change, Gate, Held, Hold, Plan, Purge, Reason},
+    plan::{Allow, Change, Gate, Held, Hold, Plan, Purge, Reason, Verb},
 };
 
 /// How many held objects a Directory names.
@@ -33,6 +33,8 @@ pub(super) struct Judged {
     pub(super) aside: BTreeMap<Key, Held>,
     /// Removals that are not believed yet, or held: each with why.
     pub(super) unbelieved: BTreeMap<Key, Held>,
+    /// What would be done of what is set aside, or not believed.
+    pub(super) wanted: BTreeMap<Key, Verb>,
     /// What is wrong with documents.
     pub(super) problems: BTreeMap<Key, String>,
     /// Somebody approved the losses of this plan: they do not count in the budget.
@@ -124,6 +126,8 @@ impl Worker {
     pub(super) async fn judge(&mut self, ground: &Ground<'_>, mut aside: BTreeMap<Key, Held>, at: Instant) -> Judged {
         let none = BTreeMap::new();
         let (mut desired, mut planned, mut problems) = ground.plan(&aside, &none);
+        let mut wanted = wanted_anyway(ground, &aside, &planned.plan);
+        wanted.extend(planned.plan.changes().map(|it| (it.key.clone(), it.verb())));
         if !planned.plan.tally.grants.is_empty() && !ground.view.binding.trust_authors && !self.asks_who_grants(at).await {
             for key in &planned.plan.tally.grants {
                 let policy = &self.shared.settings.policy;
@@ -170,7 +174,7 @@ impl Worker {
             if approved || passing.is_empty() {
                 break;
             }
-            let Some((gate, refused)) = self.refused(ground, &mut planned.plan, &passing) else { break };
+            let Some((gate, refused)) = Self::refused(ground, &mut planned.plan, &passing) else { break };
             self.gate.hold(refused.iter().cloned(), gate, at);
             passing.retain(|key| !refused.contains(key));
         }
@@ -193,6 +197,7 @@ impl Worker {
             planned,
             aside,
             unbelieved,
+            wanted,
             problems,
             approved,
             allow,
@@ -262,7 +267,7 @@ impl Worker {
     }
 
     /// The gate that refuses what passes so far, and which of it.
-    fn refused(&self, ground: &Ground<'_>, plan: &mut Plan, passing: &BTreeSet<Key>) -> Option<(Gate, BTreeSet<Key>)> {
+    fn refused(ground: &Ground<'_>, plan: &mut Plan, passing: &BTreeSet<Key>) -> Option<(Gate, BTreeSet<Key>)> {
         // The window of the Directory counts what was about to be done as well: after a crash rather too much than too little.
         let counted = super::window::total(&ground.view.binding.status.window, ground.project.budget.window, ground.now);
         let spent: u64 = plan.tally.spent.values().sum();
@@ -364,6 +369,17 @@ impl Worker {
         self.policy = Some((at, answer));
         answer
     }
+}
+
+/// What would be done of what somebody paused: asked only where there is something of it.
+fn wanted_anyway(ground: &Ground<'_>, aside: &BTreeMap<Key, Held>, plan: &Plan) -> BTreeMap<Key, Verb> {
+    let paused = |key: &Key| plan.decision(key).and_then(|it| it.held.as_ref()).is_some_and(|it| it.hold == Hold::Paused);
+    if !aside.keys().any(paused) {
+        return BTreeMap::new();
+    }
+    let others = aside.iter().filter(|(_, held)| held.hold != Hold::Paused).map(|(key, held)| (key.clone(), held.clone()));
+    let (_, planned, _) = ground.plan(&others.collect(), &BTreeMap::new());
+    planned.plan.changes().filter(|it| paused(&it.key)).map(|it| (it.key.clone(), it.verb())).collect()
 }
 
 /// Whether a loss passes: by itself, or with what it follows from.

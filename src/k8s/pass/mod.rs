@@ -165,6 +165,7 @@ impl Worker {
         let mut expectant = true;
         loop {
             news.borrow_and_update();
+            let stamp = self.shared.index().stamp(&self.name);
             let started = Instant::now();
             let came = self.pass(expectant).await;
             let took = started.elapsed();
@@ -176,8 +177,16 @@ impl Worker {
                 () = rest => {}
                 () = self.shared.stopped() => return,
             }
+            // What is new elsewhere is nothing to look for here.
+            let here = async {
+                while self.shared.index().stamp(&self.name) == stamp {
+                    if news.changed().await.is_err() {
+                        return;
+                    }
+                }
+            };
             expectant = tokio::select! {
-                changed = news.changed() => changed.is_ok(),
+                () = here => true,
                 () = tokio::time::sleep_until(until.map_or(resync, |it| it.min(resync)).into()) => until.is_some(),
                 () = self.shared.stopped() => return,
             };
@@ -286,12 +295,11 @@ impl Worker {
                 continue;
             }
             let window = self.spend(&ground, &judged).await?;
-            let report = match leases.take().filter(|_| changes) {
-                Some(leases) => self.carry_out(&ground, &mut judged, leases).await?,
-                None => {
-                    self.note_found(&ground, &judged).await;
-                    Report::default()
-                }
+            let report = if let Some(leases) = leases.take().filter(|_| changes) {
+                self.carry_out(&ground, &mut judged, leases).await?
+            } else {
+                self.note_found(&ground, &judged).await;
+                Report::default()
             };
             self.looked = Some(seen.at);
             let mut until = self.tell(&ground, &judged, &report, at);

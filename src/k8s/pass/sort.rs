@@ -126,18 +126,20 @@ impl Worker {
         life.inspect_err(|error| tracing::warn!(%error, "it cannot be told why objects are deleted: nobody is removed")).ok()
     }
 
-    /// Finds objects whose account another one has taken, or is about to: that one is younger, says where it was, and both have
-    /// not got accounts of their own.
+    /// Finds objects whose account another one has taken, or is about to: that one says where it was, and only one of the two has
+    /// an account.
     pub(super) fn find_moved(rows: &mut [Row], observed: &Observed) {
         let mut moved: BTreeMap<Key, Key> = BTreeMap::new();
         let at = |key: &Key| rows.binary_search_by(|row| row.item.key.cmp(key)).ok().map(|at| &rows[at]);
         for row in rows.iter().filter(|row| row.counts() && !row.gone) {
             let Form::Sound(declared) = &row.item.form else { continue };
             let Some(from) = &declared.moved_from else { continue };
-            let Some(old) = at(from).filter(|old| old.rank < row.rank) else { continue };
-            let held = |key: &Key| observed.get(key).is_some();
+            let Some(old) = at(from) else { continue };
             // Where neither has an account there is nothing to take, and where both have one it was taken long ago, or never.
-            if held(&row.item.key) != held(from) {
+            let accounts = (observed.get(&row.item.key), observed.get(from));
+            let ((Some(account), None) | (None, Some(account))) = accounts else { continue };
+            // Somebody new may bear the old name: it is the old object only if it was told of this account.
+            if old.item.status.directory_id.as_deref() == Some(account.id.0.as_str()) {
                 moved.insert(old.item.key.clone(), row.item.key.clone());
             }
         }

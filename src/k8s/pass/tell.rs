@@ -31,6 +31,10 @@ use crate::{
 
 /// How long something may be on its way before its status says so: nearly everything is done by then.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// How long while much is being written: what it waits for may only wait for its turn.
+const CROWDED: Duration = Duration::from_secs(10);
+/// How long until it is said that an object could not even be taken up.
+const UNKEPT: Duration = Duration::from_secs(30);
 
 /// What is to be done about an object after a pass.
 enum Next {
@@ -82,9 +86,14 @@ impl Worker {
             if entry.0 != item.uid || entry.1 != item.generation {
                 *entry = (item.uid.clone(), item.generation, at);
             }
-            let until = entry.2 + GRACE;
+            let grace = match (item.is_kept(), self.shared.scribe.is_busy()) {
+                (false, _) => UNKEPT,
+                (true, true) => CROWDED,
+                (true, false) => GRACE,
+            };
+            let until = entry.2 + grace;
             if at < until {
-                return Some(until);
+                return Some(until.min(at + GRACE));
             }
         }
         self.on_the_way.remove(&item.key);
@@ -134,7 +143,7 @@ impl Worker {
             Stand::Unkept => {
                 self.shared.scribe.submit(item, Job::Keep);
                 let verdict = match decision.and_then(|it| it.held.as_ref()).filter(|it| it.hold == Hold::Paused) {
-                    Some(held) => held_verdict(held, decision, None),
+                    Some(held) => held_verdict(held, judged.wanted.get(&item.key).copied(), None),
                     None => pending("Progressing", "it is being taken up".into(), false),
                 };
                 return Next::Say(Box::new(unchanged(item, verdict)));
@@ -151,7 +160,7 @@ impl Worker {
         }
         let live = ground.seen.observed.get(&item.key);
         let applied = outcome.is_some_and(|it| it.result == ResultKind::Applied);
-        let verdict = self.verdict(judged, row, decision, outcome);
+        let verdict = Self::verdict(judged, row, decision, outcome);
         if item.deleting && matches!(verdict, Verdict::True(_)) {
             let ours = live.is_some_and(|it| it.state.owner.as_ref() == Some(&ground.project.owner));
             let retired = live.is_some_and(|it| it.state.retired);
@@ -180,10 +189,10 @@ impl Worker {
         Next::Say(Box::new(said))
     }
 
-    fn verdict(&self, judged: &Judged, row: &Row, decision: Option<&Decision>, outcome: Option<&Outcome>) -> Verdict {
+    fn verdict(judged: &Judged, row: &Row, decision: Option<&Decision>, outcome: Option<&Outcome>) -> Verdict {
         let item = &row.item;
         if let Some(held) = judged.unbelieved.get(&item.key) {
-            return held_verdict(held, decision, None);
+            return held_verdict(held, judged.wanted.get(&item.key).copied(), None);
         }
         if item.deleting && !row.gone {
             let message =
@@ -210,7 +219,7 @@ impl Worker {
             Some((ResultKind::Applied, _)) | None => {}
         }
         if let Some(held) = decision.and_then(|it| it.held.as_ref()) {
-            return held_verdict(held, decision, problem);
+            return held_verdict(held, judged.wanted.get(&item.key).copied(), problem);
         }
         let shut = match &item.form {
             Form::Sound(declared) => !declared.enabled,
@@ -308,13 +317,13 @@ fn is_ready(item: &Item) -> bool {
     item.status.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True)
 }
 
-fn held_verdict(held: &Held, decision: Option<&Decision>, problem: Option<&String>) -> Verdict {
+fn held_verdict(held: &Held, verb: Option<Verb>, problem: Option<&String>) -> Verdict {
     let Held { hold, message } = held;
     let message = match (hold, problem) {
         (Hold::Invalid, Some(problem)) => problem.clone(),
         _ => message.clone(),
     };
-    let verb = decision.map_or(Verb::Held, Decision::verb);
+    let verb = verb.unwrap_or(Verb::Held);
     Verdict::Pending { reason: hold.name(), verb, message, stalled: stalls(hold) }
 }
 
