@@ -245,13 +245,21 @@ impl<'a> Bench<'a> {
     fn until(&self, kind: &str, name: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let look = || {
             let object = self.get(kind, name);
-            if is(&object) { Ok(object) } else { Err(format!("{} {}", object["metadata"], object["status"])) }
+            if is(&object) { Ok(object) } else { Err(self.shown(&object)) }
         };
         let what = format!("{kind} {name} {what}");
         match &self.controller {
             Some(controller) => controller.until(PATIENCE, &what, look),
             None => until(PATIENCE, &what, look),
         }
+    }
+
+    /// What helps to see why an object is not as it should be.
+    fn shown(&self, object: &Value) -> String {
+        let approved = self.cluster.all("users", &self.home).iter().filter(|it| it["status"]["approved"].is_string()).count();
+        let mut short = object.clone();
+        short["metadata"].as_object_mut().map(|it| it.remove("managedFields"));
+        format!("{short}\nthe Directory: {}\nusers that are approved: {approved}", self.dir()["status"])
     }
 
     #[track_caller]

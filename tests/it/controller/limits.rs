@@ -67,8 +67,12 @@ fn too_many_at_once_are_not_made() {
     };
     let budget = |creates: u64, mails: u64| json!({ "budget": { "creates": creates, "mails": mails } });
     let mut bench = Bench::idle(super::Cluster::shared(), "creates", &budget(10, 3), &[]);
+    bench.apply([company("north")]);
+    bench.start();
+    bench.ready("Company", "north");
+    bench.stop();
     // All of them are seen at once.
-    bench.apply([company("north")].into_iter().chain(people(20)).map(kept));
+    bench.apply(people(20).map(kept));
     bench.start();
     let held = bench.waiting("User", "u00", "Refused", "Stalled");
     let message = condition(&held, "Ready")["message"].as_str().unwrap();
