@@ -16,6 +16,10 @@ mod cluster;
 #[path = "../tests/it/place.rs"]
 mod place;
 
+#[allow(dead_code, unused_imports, reason = "made for the tests")]
+#[path = "../tests/it/chart.rs"]
+mod chart;
+
 use std::{
     collections::HashSet,
     path::PathBuf,

@@ -1,7 +1,7 @@
 //! Events: only on a change or a failure. There are never more than the API server can well take: whoever watches a mass change
 //! reads the conditions.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -10,7 +10,7 @@ use kube::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{binding::Binding, cluster::resource, index::Watched, item::Item};
+use super::{binding::Binding, cluster::resource, elect::Fence, index::Watched, item::Item};
 
 /// Events that wait to be sent; what comes on top is dropped.
 const WAITING: usize = 256;
@@ -29,8 +29,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Sends in the background, as the replica `instance`.
-    pub(super) fn start(client: Client, instance: String) -> Self {
+    /// Sends in the background, as the replica `instance`, and only while that may write.
+    pub(super) fn start(client: Client, instance: String, fence: Arc<Fence>) -> Self {
         let recorder = Recorder::new(client, Reporter { controller: "tenantry.dev/controller".into(), instance: Some(instance) });
         let (warnings, mut urgent) = mpsc::channel::<(ObjectReference, Event)>(WAITING);
         let (others, mut waiting) = mpsc::channel::<(ObjectReference, Event)>(WAITING);
@@ -51,6 +51,9 @@ impl Events {
                     tokio::time::sleep(EVERY).await;
                 } else {
                     room -= 1;
+                }
+                if !fence.holds() {
+                    continue;
                 }
                 if let Err(error) = recorder.publish(&event, &about).await {
                     tracing::debug!(%error, "an event could not be sent");

@@ -34,6 +34,8 @@ impl Watched {
 pub(super) struct Index {
     /// The namespace of the controller.
     own: SmolStr,
+    /// The Directories that are served; all where none is named.
+    only: Vec<String>,
     items: BTreeMap<Key, Arc<Item>>,
     directories: BTreeMap<Name, Arc<Binding>>,
     /// What a list under way has shown, by what is listed.
@@ -65,8 +67,8 @@ pub(super) enum Home {
 
 impl Index {
     /// Nothing was seen yet.
-    pub(super) fn new(own: &str) -> Self {
-        Self { own: own.into(), ..Self::default() }
+    pub(super) fn new(own: &str, only: &[String]) -> Self {
+        Self { own: own.into(), only: only.to_vec(), ..Self::default() }
     }
 
     /// Whether every list was complete once.
@@ -161,9 +163,9 @@ impl Index {
     pub(super) fn remove(&mut self, what: Watched, raw: &DynamicObject) -> bool {
         match what {
             Watched::Kind(kind) => {
-                let gone = Item::read(kind, raw, &self.own);
-                let same = |gone: &Item| self.items.get(&gone.key).is_some_and(|it| it.uid == gone.uid);
-                let gone = gone.filter(same).and_then(|gone| self.items.remove(&gone.key));
+                let uid = raw.metadata.uid.as_deref().unwrap_or_default();
+                let same = |key: &Key| self.items.get(key).is_some_and(|it| it.uid == uid);
+                let gone = Item::key(kind, raw, &self.own).filter(same).and_then(|key| self.items.remove(&key));
                 if let Some(gone) = &gone {
                     self.touch(&gone.home);
                 }
@@ -177,6 +179,22 @@ impl Index {
                 gone.is_some()
             }
         }
+    }
+
+    /// The object, where it is one without our finalizer that belongs to a Directory which takes it up.
+    pub(super) fn new_here(&self, what: Watched, raw: &DynamicObject) -> Option<Arc<Item>> {
+        let Watched::Kind(kind) = what else { return None };
+        let item = self.items.get(&Item::key(kind, raw, &self.own)?)?;
+        let Home::One(name) = self.home(&item.home) else { return None };
+        let takes_up = self.complete.len() == Watched::ALL.len()
+            && self.served(&name)
+            && self.directories.get(&name).is_some_and(|it| !it.release);
+        (takes_up && !item.is_kept() && !item.deleting).then(|| Arc::clone(item))
+    }
+
+    /// Whether a Directory is one of those that this controller serves.
+    pub(super) fn served(&self, name: &Name) -> bool {
+        self.only.is_empty() || self.only.iter().any(|it| it == name.as_str())
     }
 
     /// An object as it was seen last.

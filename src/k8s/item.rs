@@ -64,10 +64,7 @@ impl Item {
     /// DNS label: the server refuses to make such.
     pub(super) fn read(kind: Kind, raw: &DynamicObject, own: &str) -> Option<Self> {
         let metadata = &raw.metadata;
-        let home = SmolStr::new(metadata.namespace.as_deref()?);
-        let global = kind == Kind::Role && home == own;
-        let namespace = if global { Namespace::GLOBAL } else { Namespace::new(&home).ok()? };
-        let key = Key::new(kind, namespace, Name::new(metadata.name.as_deref()?).ok()?);
+        let key = Self::key(kind, raw, own)?;
         let annotations = metadata.annotations.clone().unwrap_or_default();
         let (form, problems) =
             object(&Object { key: &key, annotations: &annotations, spec: &raw.data["spec"] }, Origin { file: 0, line: 0 });
@@ -78,7 +75,7 @@ impl Item {
         let problem = problems.iter().map(told).collect::<Vec<_>>().join("; ");
         let text = |name: &str| annotations.get(name).filter(|it| !it.is_empty()).map(SmolStr::new);
         Some(Self {
-            home,
+            home: SmolStr::new(metadata.namespace.as_deref()?),
             uid: metadata.uid.as_deref().unwrap_or_default().into(),
             generation: metadata.generation.unwrap_or_default(),
             version: metadata.resource_version.as_deref().unwrap_or_default().into(),
@@ -96,6 +93,13 @@ impl Item {
             status: serde_json::from_value(raw.data["status"].clone()).unwrap_or_default(),
             key,
         })
+    }
+
+    /// Whose an object is.
+    pub(super) fn key(kind: Kind, raw: &DynamicObject, own: &str) -> Option<Key> {
+        let home = raw.metadata.namespace.as_deref()?;
+        let namespace = if kind == Kind::Role && home == own { Namespace::GLOBAL } else { Namespace::new(home).ok()? };
+        Some(Key::new(kind, namespace, Name::new(raw.metadata.name.as_deref()?).ok()?))
     }
 
     /// Whether the object waits for us before it goes.

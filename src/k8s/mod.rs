@@ -98,10 +98,15 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells everybody that something is new; whom it concerns says the index.
+    fn tell(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
     /// Has everybody look again.
     fn wake(&self) {
         self.index().touch_all();
-        self.revision.send_modify(|revision| *revision += 1);
+        self.tell();
     }
 
     /// The same in a moment: something failed.
@@ -220,10 +225,10 @@ fn share(
     stopped: channel::Receiver<bool>,
 ) -> Arc<Shared> {
     let cluster = Cluster { client: client.clone(), fence: Arc::clone(fence) };
-    let index = Arc::new(Mutex::new(Index::new(&settings.own)));
+    let index = Arc::new(Mutex::new(Index::new(&settings.own, &settings.only)));
     let revision = channel::Sender::new(0);
     let scribe = Scribe::new(cluster.clone(), Arc::clone(&index), revision.clone(), Arc::clone(metrics));
-    let events = Events::start(client.clone(), settings.replica.clone());
+    let events = Events::start(client.clone(), settings.replica.clone(), Arc::clone(fence));
     let (metrics, stop) = (Arc::clone(metrics), Stop::default());
     Arc::new(Shared { settings, cluster, index, revision, scribe, events, metrics, stop, stopped })
 }
@@ -252,14 +257,12 @@ impl Leader {
 
     /// One worker for each Directory that is served; nobody works before every list was complete once.
     fn staff(&mut self) {
-        let only = &self.shared.settings.only;
         let names: Vec<Name> = {
             let index = self.shared.index();
             if !index.is_complete() {
                 return;
             }
-            let served = |name: &Name| only.is_empty() || only.iter().any(|it| it == name.as_str());
-            index.directories().map(|it| it.name.clone()).filter(served).collect()
+            index.directories().map(|it| it.name.clone()).filter(|name| index.served(name)).collect()
         };
         self.shared.metrics.set_ready(true);
         self.workers.retain(|_, worker| !worker.is_finished());
@@ -267,7 +270,7 @@ impl Leader {
             let shared = &self.shared;
             self.workers.entry(name.clone()).or_insert_with(|| tokio::spawn(Worker::new(name, Arc::clone(shared)).run()));
         }
-        if only.is_empty() {
+        if self.shared.settings.only.is_empty() {
             self.tell_homeless();
         }
     }

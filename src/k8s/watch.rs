@@ -12,7 +12,7 @@ use kube::{
     },
 };
 
-use super::{Shared, cluster::resource, index::Watched};
+use super::{Shared, cluster::resource, index::Watched, scribe::Job};
 
 /// Watches one kind of object until the controller stops. Lists are paged; a watch that breaks begins anew, later and later.
 pub(super) async fn watch(shared: Arc<Shared>, what: Watched) {
@@ -26,7 +26,7 @@ pub(super) async fn watch(shared: Arc<Shared>, what: Watched) {
         match event {
             Some(Ok(event)) => {
                 if take(&shared, what, event) {
-                    shared.wake();
+                    shared.tell();
                 }
             }
             Some(Err(error)) => tracing::warn!(kind = resource(what).kind, error = last(&error), "cannot watch"),
@@ -51,7 +51,15 @@ fn take(shared: &Shared, what: Watched, event: Event<DynamicObject>) -> bool {
             index.end(what);
             true
         }
-        Event::Apply(raw) => index.put(what, &lean(raw)),
+        Event::Apply(raw) => {
+            let raw = lean(raw);
+            let news = index.put(what, &raw);
+            let Some(item) = index.new_here(what, &raw).filter(|_| news) else { return news };
+            drop(index);
+            // There is nothing to do for it until it is kept, which is news again.
+            shared.scribe.submit(&item, Job::Keep);
+            false
+        }
         Event::Delete(raw) => index.remove(what, &raw),
     }
 }

@@ -1,5 +1,6 @@
 //! Every integration test, in one binary.
 
+mod admission;
 mod architecture;
 mod broken;
 mod canary;

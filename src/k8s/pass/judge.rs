@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Worker, sort::Row};
+use super::{Made, Worker, sort::Row};
 use crate::{
     desired,
     directory::Directory,
@@ -25,6 +25,9 @@ use crate::{
 const NAMED: usize = 10;
 /// How often it is planned again until nothing that is kept back is in the plan; what is there then all the same is struck out.
 const ROUNDS: usize = 16;
+
+/// Whether a change is of some sort.
+type Concerns = fn(&Change) -> bool;
 
 /// What is to be done in a pass.
 pub(super) struct Judged {
@@ -208,20 +211,35 @@ impl Worker {
         }
     }
 
-    /// Holds creates and mails beyond the caps of the Directory.
+    /// Holds creates and mails beyond the caps of the Directory. A crowd comes in slices, as its objects are taken up: what was made
+    /// within the window counts as well.
     fn limit(
-        &self,
+        &mut self,
         ground: &Ground<'_>,
         aside: &mut BTreeMap<Key, Held>,
         (desired, planned, problems): (&mut desired::Desired, &mut Planned, &mut BTreeMap<Key, String>),
     ) {
-        for gate in [Gate::Creates, Gate::Mails] {
-            let Some(refusal) = planned.refused.iter().find(|it| it.gate == gate) else { continue };
-            let message = format!("{}: `spec.budget` of the Directory `{}` says how many", refusal.message, self.name);
-            let concerns = |change: &&Change| if gate == Gate::Mails { change.mailed() } else { change.before.is_none() };
-            for change in planned.plan.changes().filter(concerns) {
-                aside.insert(change.key.clone(), Held { hold: Hold::Refused, message: message.clone() });
+        let budget = &ground.project.budget;
+        let since = ground.now.checked_sub(budget.window).unwrap_or(Timestamp::MIN);
+        self.made.retain(|(at, _)| *at > since);
+        let made = self
+            .made
+            .iter()
+            .fold(Made::default(), |sum, (_, it)| Made { creates: sum.creates + it.creates, mails: sum.mails + it.mails });
+        let caps: [(&str, &str, u64, u64, Concerns); 2] = [
+            ("created", "creates", made.creates, budget.creates, |change| change.before.is_none()),
+            ("mailed", "mails", made.mails, budget.mails, Change::mailed),
+        ];
+        for (what, field, before, most, concerns) in caps {
+            let keys: Vec<Key> = planned.plan.changes().filter(|it| concerns(it)).map(|it| it.key.clone()).collect();
+            if keys.is_empty() || before + keys.len() as u64 <= most {
+                continue;
             }
+            let message = format!(
+                "more would be {what} within the window than `spec.budget.{field}` of the Directory `{}` says, which is {most}",
+                self.name
+            );
+            aside.extend(keys.into_iter().map(|key| (key, Held { hold: Hold::Refused, message: message.clone() })));
             (*desired, *planned, *problems) = ground.plan(aside, &BTreeMap::new());
         }
     }

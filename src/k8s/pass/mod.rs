@@ -44,8 +44,8 @@ use crate::{
     model::Key,
     observed::{Scope, Settings},
     pipeline::{self, Leases, Order, Seen},
-    plan::{Hold, Verb},
-    report::Report,
+    plan::{Change, Hold, Verb},
+    report::{Report, ResultKind},
 };
 
 /// How soon something that failed is tried again; then twice as long each time.
@@ -126,9 +126,18 @@ pub(super) struct Worker {
     asked: HashMap<Key, (i64, Timestamp)>,
     /// Whether the server asks who grants, and when it was asked.
     policy: Option<(Instant, bool)>,
+    /// What was created and mailed lately: it comes in slices, and is one crowd.
+    made: Vec<(Timestamp, Made)>,
     failures: u32,
     unsettled: u64,
     looked: Option<Timestamp>,
+}
+
+/// How many accounts were created, and how many mails sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Made {
+    creates: u64,
+    mails: u64,
 }
 
 /// What a pass came to.
@@ -152,6 +161,7 @@ impl Worker {
             on_the_way: HashMap::new(),
             asked: HashMap::new(),
             policy: None,
+            made: Vec::new(),
             failures: 0,
             unsettled: 0,
             looked: None,
@@ -244,6 +254,7 @@ impl Worker {
         if self.backend.is_some() {
             self.gate.clear();
             self.troubles.clear();
+            self.made.clear();
         }
         self.backend =
             Some(Backend { uid: binding.uid.clone(), generation: binding.generation, directory: Arc::clone(&directory) });
@@ -273,6 +284,7 @@ impl Worker {
         let mut leases = if expectant { self.lease(backend, Duration::ZERO).await? } else { None };
         loop {
             let seen = self.look(backend, project).await?;
+            believe(&seen, &rows, project)?;
             if seen.observed.applied.settings.as_ref() != Some(&Settings::of(project)) {
                 // Whoever may change a Directory may change these: they are taken over before anything makes use of them.
                 let _write = match &leases {
@@ -294,6 +306,7 @@ impl Worker {
                 rows = before;
                 continue;
             }
+            let judging = at.elapsed();
             let window = self.spend(&ground, &judged).await?;
             let report = if let Some(leases) = leases.take().filter(|_| changes) {
                 self.carry_out(&ground, &mut judged, leases).await?
@@ -302,7 +315,19 @@ impl Worker {
                 Report::default()
             };
             self.looked = Some(seen.at);
+            self.count_made(&judged, &report, now);
+            let telling = Instant::now();
             let mut until = self.tell(&ground, &judged, &report, at);
+            tracing::debug!(
+                directory = %self.name,
+                objects = ground.rows.len(),
+                changes = report.results.len(),
+                read = ?seen.read,
+                judged = ?judging,
+                done = ?telling.duration_since(at + judging),
+                told = ?telling.elapsed(),
+                "passed"
+            );
             until = earlier(until, judged.until);
             until = earlier(until, self.troubles.values().map(|it| it.until).filter(|it| *it > at).min());
             until = earlier(until, next_expiry(&judged, ground.now).map(|it| at + it));
@@ -365,6 +390,16 @@ impl Worker {
         let report = pipeline::carry_out(ground.backend, &request, (seen, planned), leases, &order, &issuer, &|_| {}).await;
         self.shared.metrics.directory("execute", report.is_ok());
         Ok(report?)
+    }
+
+    fn count_made(&mut self, judged: &Judged, report: &Report, now: Timestamp) {
+        let done = report.results.iter().filter(|it| it.result == ResultKind::Applied);
+        let changes: Vec<&Change> = done.filter_map(|it| judged.planned.plan.decision(&it.key)?.change.as_ref()).collect();
+        let creates = changes.iter().filter(|it| it.before.is_none()).count() as u64;
+        let mails = changes.iter().filter(|it| it.mailed()).count() as u64;
+        if creates + mails > 0 {
+            self.made.push((now, Made { creates, mails }));
+        }
     }
 
     /// Records what somebody else has changed, where there is nothing to carry out.
@@ -480,6 +515,22 @@ impl Worker {
         self.say_directory(view, verdict, view.binding.status.window.clone(), None, Handled::of(&view.binding.status)).await;
         Came::Rest(None)
     }
+}
+
+/// Another directory in the place of the one that was there, or an empty one, is no reason to make everybody anew, nor to let go of
+/// whoever was deleted: a volume that was not mounted looks like this.
+fn believe(seen: &Seen, rows: &[Row], project: &Project) -> Result<(), Failure> {
+    let ours = seen.observed.ours.iter().any(|live| live.state.owner.as_ref() == Some(&project.owner));
+    let known = rows.iter().filter(|row| row.counts() && row.item.is_kept() && row.item.status.directory_id.is_some()).count();
+    if ours || known == 0 {
+        return Ok(());
+    }
+    let cause = format!(
+        "it holds nothing of `{}`, and {known} objects have accounts in it. If it is meant to begin anew, make another Directory for \
+         their namespaces, and write `tenantry.dev/rebind` on them",
+        project.owner
+    );
+    Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause).into())
 }
 
 fn locked() -> Failure {

@@ -154,6 +154,7 @@ pub struct ThingsboardSpec {
 /// Where it all goes: exactly one key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = kube::core::Rule::new("[has(self.sqlite) == has(oldSelf.sqlite), has(self.postgres) == has(oldSelf.postgres), has(self.keycloak) == has(oldSelf.keycloak), has(self.scim) == has(oldSelf.scim), has(self.ldap) == has(oldSelf.ldap), has(self.thingsboard) == has(oldSelf.thingsboard)].all(it, it)").message("what kind of directory it is must not change: make another Directory").reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = kube::core::Rule::new("[has(self.sqlite), has(self.postgres), has(self.keycloak), has(self.scim), has(self.ldap), has(self.thingsboard)].filter(it, it).size() == 1").message("exactly one directory must be given").reason(kube::core::Reason::FieldValueInvalid))]
 pub struct DirectoryChoice {
     /// The embedded directory.

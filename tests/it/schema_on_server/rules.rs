@@ -18,6 +18,7 @@ const SOURCE: &str = "a source (`secretRef`) goes with the methods Secret and Ha
 const CLUSTER: &str = "in a cluster a secret comes from `secretRef`: `env` and `file` would be the controller's own";
 const SECRET: &str = "exactly one of `env`, `file` and `secretRef` must be given";
 const CHOICE: &str = "exactly one directory must be given";
+const KIND: &str = "what kind of directory it is must not change: make another Directory";
 const LEDGER: &str = "exactly one of `sqlite` and `postgres` must be given";
 const MAIL: &str = "only one of `folder` and `smtp` can be given";
 const URL: &str = "`url` must not change while the credential stays the same: name another secret as well";
@@ -149,6 +150,9 @@ async fn directories(it: &mut Table) {
     let postgres = &kind.full[5]["ledger"]["postgres"];
     it.refused(kind, "it", &changed(full, "/ledger/postgres", postgres), "spec.ledger", LEDGER, false).await;
     it.refused(kind, "it", &changed(full, "/mail/folder", &json!("outbox")), "spec.mail", MAIL, false).await;
+    // By way of another kind a credential would get to another host.
+    let other = changed(full, "/directory", &kind.full[1]["directory"]);
+    it.kept(kind, full, &other, "spec.directory", KIND).await;
     // Switches of a running cluster.
     let on = changed(&changed(full, "/release", &json!(true)), "/trustAuthors", &json!(true));
     it.taken(kind, full, &on).await;
