@@ -96,6 +96,15 @@ fn condition<'v>(object: &'v Value, type_: &str) -> &'v Value {
     all.and_then(|all| all.iter().find(|it| it["type"] == type_)).unwrap_or(&Value::Null)
 }
 
+/// An object for somebody who wants to know why it is not as it should be.
+fn shown(object: &Value) -> String {
+    let mut object = object.clone();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    object.to_string()
+}
+
 /// Whether what stands in the status is about what is declared now.
 fn is_current(object: &Value) -> bool {
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
@@ -245,21 +254,13 @@ impl<'a> Bench<'a> {
     fn until(&self, kind: &str, name: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let look = || {
             let object = self.get(kind, name);
-            if is(&object) { Ok(object) } else { Err(self.shown(&object)) }
+            if is(&object) { Ok(object) } else { Err(shown(&object)) }
         };
         let what = format!("{kind} {name} {what}");
         match &self.controller {
             Some(controller) => controller.until(PATIENCE, &what, look),
             None => until(PATIENCE, &what, look),
         }
-    }
-
-    /// What helps to see why an object is not as it should be.
-    fn shown(&self, object: &Value) -> String {
-        let approved = self.cluster.all("users", &self.home).iter().filter(|it| it["status"]["approved"].is_string()).count();
-        let mut short = object.clone();
-        short["metadata"].as_object_mut().map(|it| it.remove("managedFields"));
-        format!("{short}\nthe Directory: {}\nusers that are approved: {approved}", self.dir()["status"])
     }
 
     #[track_caller]
