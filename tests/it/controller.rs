@@ -59,6 +59,7 @@ fn plural(kind: &str) -> &'static str {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({ "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec })
 }
@@ -383,5 +384,5 @@ impl<'a> Bench<'a> {
 /// How much a counter says, summed over all series that hold all of these texts.
 fn counted(metrics: &str, name: &str, labels: &[&str]) -> u64 {
     let lines = metrics.lines().filter(|line| line.starts_with(name) && labels.iter().all(|it| line.contains(it)));
-    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }

@@ -45,8 +45,8 @@ impl Call {
     }
 
     pub(crate) fn merge(plural: &str, namespace: &str, name: &str, patch: Value) -> Self {
-        let path = format!("{}?fieldManager=somebody", path(plural, namespace, name));
-        Self { method: Method::PATCH, path, body: Some(("application/merge-patch+json", patch)) }
+        let place = format!("{}?fieldManager=somebody", path(plural, namespace, name));
+        Self { method: Method::PATCH, path: place, body: Some(("application/merge-patch+json", patch)) }
     }
 
     pub(crate) fn delete(plural: &str, namespace: &str, name: &str) -> Self {
@@ -69,7 +69,7 @@ impl Cluster {
         let client = clients.entry(self.server.clone()).or_insert_with(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
             let authority = reqwest::Certificate::from_pem_bundle(&std::fs::read(&self.authority).unwrap()).unwrap();
-            let builder = Client::builder().tls_certs_only(authority).timeout(Duration::from_secs(60));
+            let builder = Client::builder().tls_certs_only(authority).timeout(Duration::from_mins(1));
             builder.build().unwrap()
         });
         client.clone()

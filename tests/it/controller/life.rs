@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Bench, company, condition, is_ready, object, user, user_with, with};
 
+/// What is done, and whether an account looks like it then.
+type Step = (&'static str, Value, fn(&Value) -> bool);
+
 #[test]
 fn an_account_follows_its_object() {
     let mut bench = Bench::new("life");
@@ -20,7 +23,7 @@ fn an_account_follows_its_object() {
         assert_eq!(there["status"]["directoryId"], bench.accounts(kind)[name].id.as_str());
     }
     let id = bench.account("anna").id;
-    let steps: [(&str, Value, fn(&Value) -> bool); 8] = [
+    let steps: [Step; 8] = [
         ("edit", json!({ "displayName": "Anna A." }), |it| it["displayName"] == "Anna A."),
         ("rename", json!({ "username": "anna.a" }), |it| it["username"] == "anna.a" && it["displayName"] == "Anna A."),
         ("another address", json!({ "email": "a@y.example" }), |it| it["email"] == "a@y.example"),
