@@ -131,14 +131,19 @@ impl Elector {
         }
     }
 
-    /// Goes on until it is dropped. `leads` says which term it is, while it is one.
-    pub(super) async fn run(&mut self, fence: &Fence, leads: &watch::Sender<Option<i32>>) {
+    /// Goes on until it is dropped. `leads` says which term it is, while it is one; `waits` is called when somebody else leads, and
+    /// the server has said so.
+    pub(super) async fn run(&mut self, fence: &Fence, leads: &watch::Sender<Option<i32>>, waits: &(dyn Fn() + Send + Sync)) {
         let mut held: Option<(i32, Instant)> = None;
         loop {
             let started = Instant::now(); // a term counts from the start of its renewal
             let deadline = held.map_or(started + RENEW, |(_, until)| until);
             match timeout_at(deadline.into(), self.attempt()).await {
-                Ok(Ok(term)) => held = term.map(|term| (term, started + RENEW)),
+                Ok(Ok(None)) => {
+                    held = None;
+                    waits();
+                }
+                Ok(Ok(Some(term))) => held = Some((term, started + RENEW)),
                 Ok(Err(error)) => tracing::warn!(%error, "the lease cannot be renewed"),
                 Err(_) => tracing::warn!("the lease was not renewed in time"),
             }

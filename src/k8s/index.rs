@@ -41,9 +41,10 @@ pub(super) struct Index {
     /// What a list under way has shown, by what is listed.
     listing: BTreeMap<Watched, (HashSet<Key>, HashSet<Name>)>,
     complete: BTreeSet<Watched>,
-    /// When something was last new: in each namespace, and for everybody. Counted, not timed.
+    /// When something was last new: in each namespace, of each Directory, and for everybody. Counted, not timed.
     news: u64,
     touched: HashMap<SmolStr, u64>,
+    touched_names: HashMap<Name, u64>,
     touched_all: u64,
 }
 
@@ -53,8 +54,8 @@ pub(super) struct View {
     pub(super) binding: Arc<Binding>,
     /// The objects of its namespaces, sorted by key.
     pub(super) items: Vec<Arc<Item>>,
-    /// Objects elsewhere that say they are bound to it.
-    pub(super) strays: usize,
+    /// Objects elsewhere that say they are bound to it, and wait for it.
+    pub(super) strays: Vec<Arc<Item>>,
 }
 
 /// To which Directory a namespace belongs.
@@ -76,14 +77,35 @@ impl Index {
         self.complete.len() == Watched::ALL.len()
     }
 
-    /// Has whoever serves a namespace look again.
-    pub(super) fn touch(&mut self, home: &SmolStr) {
+    /// Has whoever serves an object look again: by its namespace, and by what it is bound to.
+    pub(super) fn touch(&mut self, item: &Item) {
+        self.touch_home(&item.home);
+        if let Some(name) = item.status.directory.as_deref().and_then(|name| Name::new(name).ok()) {
+            self.touch_directory(&name);
+        }
+    }
+
+    fn touch_home(&mut self, home: &SmolStr) {
         self.news += 1;
         self.touched.insert(home.clone(), self.news);
     }
 
+    /// Has whoever serves a Directory look again.
+    pub(super) fn touch_directory(&mut self, name: &Name) {
+        self.news += 1;
+        self.touched_names.insert(name.clone(), self.news);
+    }
+
+    /// Has whoever serves a namespace of these look again: to whom it belongs may be another one now.
+    fn touch_listed(&mut self, bindings: &[&Binding]) {
+        let homes: HashSet<SmolStr> = self.items.values().map(|item| item.home.clone()).collect();
+        for home in homes.iter().filter(|home| bindings.iter().any(|it| it.lists(home))) {
+            self.touch_home(home);
+        }
+    }
+
     /// Has everybody look again.
-    pub(super) fn touch_all(&mut self) {
+    fn touch_all(&mut self) {
         self.news += 1;
         self.touched_all = self.news;
     }
@@ -91,7 +113,8 @@ impl Index {
     /// What tells whether there is anything new for a Directory: another number than last time.
     pub(super) fn stamp(&self, name: &Name) -> u64 {
         let here = self.touched.iter().filter(|(home, _)| self.directories.get(name).is_some_and(|it| it.lists(home)));
-        here.map(|(_, at)| *at).max().unwrap_or_default().max(self.touched_all)
+        let own = self.touched_names.get(name).copied().unwrap_or_default();
+        here.map(|(_, at)| *at).max().unwrap_or_default().max(own).max(self.touched_all)
     }
 
     /// A list begins.
@@ -136,7 +159,7 @@ impl Index {
         }
         let news = before.is_none_or(|before| item.differs(before));
         if news {
-            self.touch(&item.home);
+            self.touch(&item);
         }
         self.items.insert(item.key.clone(), Arc::new(item));
         news
@@ -152,10 +175,13 @@ impl Index {
             return false;
         }
         let news = before.is_none_or(|before| binding.differs(before));
+        let (before, binding) = (before.cloned(), Arc::new(binding));
+        self.directories.insert(binding.name.clone(), Arc::clone(&binding));
         if news {
-            self.touch_all(); // whose a namespace is may be another one now
+            self.touch_directory(&binding.name);
+            let listed: Vec<&Binding> = before.as_deref().into_iter().chain([&*binding]).collect();
+            self.touch_listed(&listed);
         }
-        self.directories.insert(binding.name.clone(), Arc::new(binding));
         news
     }
 
@@ -167,14 +193,15 @@ impl Index {
                 let same = |key: &Key| self.items.get(key).is_some_and(|it| it.uid == uid);
                 let gone = Item::key(kind, raw, &self.own).filter(same).and_then(|key| self.items.remove(&key));
                 if let Some(gone) = &gone {
-                    self.touch(&gone.home);
+                    self.touch(gone);
                 }
                 gone.is_some()
             }
             Watched::Directory => {
                 let gone = Binding::read(raw).and_then(|gone| self.directories.remove(&gone.name));
-                if gone.is_some() {
-                    self.touch_all();
+                if let Some(gone) = &gone {
+                    self.touch_directory(&gone.name);
+                    self.touch_listed(&[gone]);
                 }
                 gone.is_some()
             }
@@ -221,12 +248,12 @@ impl Index {
     pub(super) fn view(&self, name: &Name) -> Option<View> {
         let binding = Arc::clone(self.directories.get(name)?);
         let here = self.homes(|home| *home == Home::One(name.clone()));
-        let (mut items, mut strays) = (Vec::new(), 0);
+        let (mut items, mut strays) = (Vec::new(), Vec::new());
         for item in self.items.values() {
             if here.contains(&item.home) {
                 items.push(Arc::clone(item));
             } else if item.status.directory.as_deref() == Some(name.as_str()) && item.is_kept() {
-                strays += 1;
+                strays.push(Arc::clone(item));
             }
         }
         Some(View { binding, items, strays })

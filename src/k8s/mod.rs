@@ -103,18 +103,18 @@ impl Shared {
         self.revision.send_modify(|revision| *revision += 1);
     }
 
-    /// Has everybody look again.
-    fn wake(&self) {
-        self.index().touch_all();
+    /// Has whoever serves a Directory look again.
+    fn wake(&self, name: &Name) {
+        self.index().touch_directory(name);
         self.tell();
     }
 
     /// The same in a moment: something failed.
-    fn wake_soon(&self) {
-        let (revision, index) = (self.revision.clone(), Arc::clone(&self.index));
+    fn wake_soon(&self, name: &Name) {
+        let (revision, index, name) = (self.revision.clone(), Arc::clone(&self.index), name.clone());
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            index.lock().unwrap_or_else(PoisonError::into_inner).touch_all();
+            index.lock().unwrap_or_else(PoisonError::into_inner).touch_directory(&name);
             revision.send_modify(|revision| *revision += 1);
         });
     }
@@ -174,13 +174,12 @@ pub async fn run(
     let ended = {
         let electing = async {
             match &mut elector {
-                Some(elector) => elector.run(&fence, &leads).await,
+                // Whoever waits to lead can answer that all is well.
+                Some(elector) => elector.run(&fence, &leads, &|| metrics.set_ready(true)).await,
                 None => std::future::pending().await,
             }
         };
         let working = async {
-            // Whoever waits to lead can answer that all is well.
-            metrics.set_ready(true);
             tokio::select! {
                 led = term.wait_for(Option::is_some) => if led.is_err() { return Ok(()) },
                 () = &mut stop => return Ok(()),

@@ -74,7 +74,8 @@ impl Scribe {
         let permit = self.width.acquire().await;
         // It may have waited: what has happened meanwhile is not done again, and what is old is not said any more.
         let Some(item) = self.still(item, &job) else {
-            if self.done(item) {
+            let again = self.done(item);
+            if again || matches!(job, Job::Say(_) | Job::Stamp(_)) {
                 self.wake(item);
             }
             return;
@@ -105,14 +106,15 @@ impl Scribe {
         }
     }
 
-    /// The object as it is now, where the job is still to be done on it.
+    /// The object as it is now, where the job is still to be done on it. What is said was decided on one version of it: what stands
+    /// there by now may be newer.
     fn still(&self, item: &Item, job: &Job) -> Option<Arc<Item>> {
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let now = index.get(&item.key).filter(|now| now.uid == item.uid)?;
         let still = match job {
             Job::Keep => !now.is_kept() && !now.deleting,
             Job::LetGo => now.is_kept(),
-            Job::Say(status) | Job::Stamp(status) => now.generation == item.generation && now.status != **status,
+            Job::Say(_) | Job::Stamp(_) => now.version == item.version,
         };
         still.then(|| Arc::clone(now))
     }
@@ -123,7 +125,7 @@ impl Scribe {
     }
 
     fn wake(&self, item: &Item) {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(&item.home);
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).touch(item);
         self.revision.send_modify(|revision| *revision += 1);
     }
 }

@@ -183,6 +183,13 @@ pub struct Budget {
     pub mails: u64,
 }
 
+impl Budget {
+    /// What may be lost within the window, of `enabled` objects.
+    pub fn limit(&self, enabled: u64) -> u64 {
+        self.removals.of(enabled).max(self.at_least).min(self.at_most)
+    }
+}
+
 impl Default for Budget {
     fn default() -> Self {
         let window = Duration::from_hours(24);

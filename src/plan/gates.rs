@@ -100,11 +100,6 @@ impl Plan {
         self.tally.losses.values().sum()
     }
 
-    /// What may be lost within the window, of `enabled` objects.
-    fn limit(budget: &Budget, enabled: u64) -> u64 {
-        budget.removals.of(enabled).max(budget.at_least).min(budget.at_most)
-    }
-
     fn over_budget(&self, budget: &Budget, allow: &Allow) -> Option<Refusal> {
         let (losses, tally) = (self.losses(), &self.tally);
         if losses == 0 || allow.removals.is_some_and(|allowed| losses <= allowed) {
@@ -118,11 +113,11 @@ impl Plan {
         });
         let over = std::iter::once(directory)
             .chain(namespaces)
-            .find(|(_, losses, spent, enabled)| losses + spent > Self::limit(budget, *enabled));
+            .find(|(_, losses, spent, enabled)| losses + spent > budget.limit(*enabled));
         over.map(|(place, here, spent, enabled)| {
             let before = if spent > 0 { format!(", after {spent} within the window before") } else { String::new() };
             let (allowed, enabled) = (
-                Self::limit(budget, enabled),
+                budget.limit(enabled),
                 if enabled == 1 { "1 enabled object".to_owned() } else { format!("{enabled} enabled objects") },
             );
             let message = format!(

@@ -323,7 +323,10 @@ impl Worker {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let mut status = HeldStatus { count, digest: digest.clone(), first, message: None };
         let (approval, rejection) = (binding.approval(), binding.rejection());
-        if approval == Some(digest.as_str()) {
+        if approval == Some(digest.as_str()) && rejection == approval {
+            let message = "it is approved and rejected at once: nothing is done until one of the two annotations is removed";
+            status.message = Some(message.to_owned());
+        } else if approval == Some(digest.as_str()) {
             if self.stamp(ground, &held, true) {
                 handled.approval = Some(digest);
             }

@@ -10,7 +10,7 @@ mod tell;
 mod window;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
@@ -42,7 +42,7 @@ use crate::{
     issue::Issuer,
     manifest::{DirectoryStatus, HeldStatus, HourStatus, Project},
     model::Key,
-    observed::{Scope, Settings},
+    observed::{Live, Scope, Settings},
     pipeline::{self, Leases, Order, Seen},
     plan::{Change, Hold, Verb},
     report::{Report, ResultKind},
@@ -284,7 +284,7 @@ impl Worker {
         let mut leases = if expectant { self.lease(backend, Duration::ZERO).await? } else { None };
         loop {
             let seen = self.look(backend, project).await?;
-            believe(&seen, &rows, project)?;
+            believe(&seen, &rows, &view.binding, project)?;
             if seen.observed.applied.settings.as_ref() != Some(&Settings::of(project)) {
                 // Whoever may change a Directory may change these: they are taken over before anything makes use of them.
                 let _write = match &leases {
@@ -335,7 +335,14 @@ impl Worker {
                 until = Some(at); // what waits beside it is judged next
             }
             let (held, handled) = (judged.held.clone(), judged.handled.clone());
-            self.say_directory(view, Verdict::True("the directory answers"), window, held, handled).await;
+            let verdict = if view.binding.deleting {
+                let message =
+                    "it is deleted, and waits for the objects that are bound to it: delete those, or write `spec.release: true`";
+                Verdict::Pending { reason: "Progressing", verb: Verb::Held, message: message.to_owned(), stalled: false }
+            } else {
+                Verdict::True("the directory answers")
+            };
+            self.say_directory(view, verdict, window, held, handled).await;
             return Ok(until);
         }
     }
@@ -472,12 +479,12 @@ impl Worker {
                 let handled = Handled::of(&binding.status) != Handled::of(&status);
                 self.shared.index().put(Watched::Directory, &raw);
                 if handled {
-                    self.shared.wake();
+                    self.shared.wake(&self.name);
                 }
             }
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its status cannot be written");
-                self.shared.wake_soon();
+                self.shared.wake_soon(&self.name);
             }
         }
     }
@@ -485,7 +492,7 @@ impl Worker {
     /// A Directory stays as long as anything is bound to it.
     async fn keep_directory(&self, view: &View) {
         let binding = &view.binding;
-        let bound = view.strays > 0 || view.items.iter().any(|it| it.is_kept());
+        let bound = !view.strays.is_empty() || view.items.iter().any(|it| it.is_kept());
         let kept = binding.finalizers.iter().any(|it| it == FINALIZER);
         if bound == kept || bound && binding.deleting {
             return;
@@ -494,18 +501,19 @@ impl Worker {
             Ok(raw) => drop(self.shared.index().put(Watched::Directory, &raw)),
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its finalizer cannot be written");
-                self.shared.wake_soon();
+                self.shared.wake_soon(&self.name);
             }
         }
     }
 
     /// `spec.release`: every finalizer goes, and nothing is written to the directory.
     async fn release(&mut self, view: &View) -> Came {
-        for item in view.items.iter().filter(|it| it.is_kept()) {
+        let kept: Vec<&Arc<Item>> = view.items.iter().chain(&view.strays).filter(|it| it.is_kept()).collect();
+        for item in &kept {
             self.shared.scribe.submit(item, Job::LetGo);
         }
         self.keep_directory(view).await;
-        let left = view.items.iter().filter(|it| it.is_kept()).count() as u64;
+        let left = kept.len();
         let verdict = if left == 0 {
             Verdict::True("released: no object waits for this Directory, and nothing is written")
         } else {
@@ -517,18 +525,28 @@ impl Worker {
     }
 }
 
-/// Another directory in the place of the one that was there, or an empty one, is no reason to make everybody anew, nor to let go of
-/// whoever was deleted: a volume that was not mounted looks like this.
-fn believe(seen: &Seen, rows: &[Row], project: &Project) -> Result<(), Failure> {
-    let ours = seen.observed.ours.iter().any(|live| live.state.owner.as_ref() == Some(&project.owner));
-    let known = rows.iter().filter(|row| row.counts() && row.item.is_kept() && row.item.status.directory_id.is_some()).count();
-    if ours || known == 0 {
+/// Another directory in the place of the one that was there, an empty one or an older copy, is no reason to make people anew, nor to
+/// let go of who was deleted: a volume that was not mounted looks like this. More accounts that are gone than may be lost at once are
+/// no drift.
+fn believe(seen: &Seen, rows: &[Row], binding: &Binding, project: &Project) -> Result<(), Failure> {
+    let mine = |live: &&Live| live.state.owner.as_ref() == Some(&project.owner);
+    let there: HashSet<&str> = seen.observed.ours.iter().filter(mine).map(|live| live.id.0.as_str()).collect();
+    let bound = rows.iter().filter(|row| row.counts() && row.item.is_kept()).filter_map(|row| {
+        let status = &row.item.status;
+        status.directory_id.as_deref().filter(|_| status.directory.as_deref() == Some(binding.name.as_str()))
+    });
+    let (mut known, mut missing) = (0_u64, 0_u64);
+    for id in bound {
+        known += 1;
+        missing += u64::from(!there.contains(id));
+    }
+    let tolerated = if there.is_empty() { 0 } else { project.budget.limit(known) };
+    if missing <= tolerated {
         return Ok(());
     }
     let cause = format!(
-        "it holds nothing of `{}`, and {known} objects have accounts in it. If it is meant to begin anew, make another Directory for \
-         their namespaces, and write `tenantry.dev/rebind` on them",
-        project.owner
+        "{missing} of {known} objects have accounts that are not there any more: is this the directory it was? If it is meant to begin \
+         anew, make another Directory for their namespaces, and write `tenantry.dev/rebind` on them"
     );
     Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause).into())
 }
