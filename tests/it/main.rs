@@ -8,6 +8,7 @@ mod chart;
 mod cli;
 mod cluster;
 mod conformance;
+mod controller;
 mod core;
 mod crds;
 mod examples;

@@ -11,6 +11,7 @@
 //! ```
 
 mod audit;
+mod bulk;
 mod controller;
 mod http;
 mod install;
@@ -35,6 +36,7 @@ use serde_json::{Value, json};
 #[allow(unused_imports, reason = "for the tests of the controller")]
 pub(crate) use self::{
     audit::{Mark, Request},
+    bulk::Call,
     controller::Controller,
     http::Api,
     until::until,
