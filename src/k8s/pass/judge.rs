@@ -43,6 +43,8 @@ pub(super) struct Judged {
     /// Somebody approved the losses of this plan: they do not count in the budget.
     pub(super) approved: bool,
     pub(super) allow: Allow,
+    /// What would be lost if nothing were kept back.
+    pub(super) losing: BTreeSet<Key>,
     /// Losses that are gathered, and when they are judged.
     pub(super) waiting: BTreeSet<Key>,
     pub(super) until: Option<Instant>,
@@ -204,6 +206,7 @@ impl Worker {
             problems,
             approved,
             allow,
+            losing: losses.into_iter().map(|it| it.key).collect(),
             waiting: sorted.waiting,
             until: sorted.until,
             held,

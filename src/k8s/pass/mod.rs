@@ -442,7 +442,9 @@ impl Worker {
         again: Option<Instant>,
     ) -> Came {
         let rows = self.sort(view, project).await;
-        let later = self.tell_outage(view, &rows, project, message);
+        // It has made no account for anybody, and never will as it stands.
+        let hopeless = again.is_none() && self.backend.is_none();
+        let later = self.tell_outage(view, &rows, project, message, hopeless);
         let verdict = Verdict::Pending { reason, verb: Verb::Held, message: message.to_owned(), stalled: again.is_none() };
         let status = &view.binding.status;
         self.say_directory(view, verdict, status.window.clone(), status.held.clone(), Handled::of(status)).await;

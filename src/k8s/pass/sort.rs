@@ -95,7 +95,7 @@ impl Worker {
             let life = |it: Option<&Option<Life>>| it.copied().flatten();
             // What could not be asked is no reason to remove anybody.
             let unknown = removed && (life(undefined.get(&item.key.kind)).is_none() || life(ending.get(&item.home)).is_none());
-            let retain = removed && project.is_none_or(|it| deletion(item, it) == Some(Deletion::Retain));
+            let retain = removed && project.is_some_and(|it| deletion(item, it) == Some(Deletion::Retain));
             let stand = if item.deleting && !item.is_kept() {
                 Stand::Leaving
             } else if removed && life(undefined.get(&item.key.kind)) == Some(Life::Ending) {

@@ -175,8 +175,9 @@ impl Worker {
         let id = outcome.filter(|_| applied).and_then(|it| it.id.as_ref()).or(live.map(|it| &it.id));
         let mark = change.and_then(|it| it.credential.as_ref()).map(|it| &it.mark).or(live.map(|it| &it.credential));
         let expired = live.and_then(|it| it.unused_until).is_some_and(|it| it <= ground.now) && change.is_none();
-        // What was approved stays approved until it is done.
-        let approved = item.status.approved.clone().filter(|_| matches!(verdict, Verdict::Pending { .. }));
+        // What was approved stays approved until it is done; whoever would be shut off with something above them is as declared.
+        let open = matches!(verdict, Verdict::Pending { .. }) || judged.losing.contains(&item.key) && !applied;
+        let approved = item.status.approved.clone().filter(|_| open);
         let said = Said {
             verdict,
             directory: Some(self.name.to_smolstr()),
@@ -264,6 +265,7 @@ impl Worker {
         rows: &[Row],
         project: Option<&crate::manifest::Project>,
         message: &str,
+        hopeless: bool,
     ) -> Option<Instant> {
         let (now, at) = (super::seconds(Timestamp::now()), Instant::now());
         let mut later = None;
@@ -279,7 +281,8 @@ impl Worker {
                 Stand::Counts | Stand::Foreign(_) | Stand::Moved(_) => {}
             }
             let retain = project.and_then(|it| super::sort::deletion(item, it)) == Some(Deletion::Retain);
-            if row.stand == Stand::Counts && row.gone && item.deleting && retain {
+            let never = hopeless && item.status.directory_id.is_none();
+            if row.stand == Stand::Counts && row.gone && item.deleting && (retain || never) {
                 self.let_go(item);
                 continue;
             }
