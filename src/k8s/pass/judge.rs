@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Made, Worker, sort::Row};
+use super::{Worker, carry::Made, sort::Row};
 use crate::{
     desired,
     directory::Directory,

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::{
-    Trouble, Worker,
+    Worker,
     judge::{Ground, Judged},
     sort::{Row, Stand},
+    trouble::Trouble,
 };
 use crate::{
     k8s::{
