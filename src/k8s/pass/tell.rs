@@ -248,7 +248,7 @@ impl Worker {
                     );
                 }
             }
-            ResultKind::Failed { message, .. } => {
+            ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ } => {
                 metrics.reconciled("error", 1);
                 if self.troubles.get(&item.key).is_none_or(|it| it.message != *message) {
                     events.item(item, true, "Failed", message);
@@ -349,7 +349,7 @@ fn delivery(
         CredentialMark::Given(_) if expired => Some(Delivery::Expired),
         CredentialMark::Given(_) => Some(Delivery::Given),
         CredentialMark::Owed(_) | CredentialMark::Ordered(..) => Some(Delivery::Owed(match outcome.map(|it| &it.result) {
-            Some(ResultKind::Failed { message, .. }) => message.clone(),
+            Some(ResultKind::Failed { message, retry_helps: _, refused: _, interrupted: _ }) => message.clone(),
             Some(ResultKind::Applied | ResultKind::Skipped(_)) | None => {
                 "it is owed, and goes out when the account can sign in".into()
             }
