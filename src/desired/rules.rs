@@ -64,6 +64,14 @@ fn objects(desired: &Desired) -> bool {
     desired.extent == Extent::Objects
 }
 
+/// A problem of two is told at the one that it breaks, where it breaks one alone.
+fn at_the_broken(desired: &Desired, mut finding: Finding) -> Finding {
+    if let ([row], Some(problem)) = (&finding.spoils[..], &mut finding.problem) {
+        problem.key = Some(desired.entries[*row].key.clone());
+    }
+    finding
+}
+
 /// Of two that contradict each other the younger is broken, where they are objects of a cluster; else both.
 fn younger(desired: &Desired, rows: [usize; 2]) -> Vec<usize> {
     if objects(desired) {
@@ -112,7 +120,7 @@ fn adoptions(desired: &Desired, _: &Project) -> Vec<Finding> {
             finding.spoils = younger(desired, [a, b]);
         }
     }
-    findings
+    findings.into_iter().map(|finding| at_the_broken(desired, finding)).collect()
 }
 
 fn regions(desired: &Desired, project: &Project) -> Vec<Finding> {
@@ -268,7 +276,7 @@ fn moves(desired: &Desired, _: &Project) -> Vec<Finding> {
                 path(),
                 format!("the other is `{}`", desired.entries[other].key),
             );
-            findings.push(Finding { spoils: younger(desired, [row, other]), problem: Some(problem) });
+            findings.push(at_the_broken(desired, Finding { spoils: younger(desired, [row, other]), problem: Some(problem) }));
         }
     }
     findings

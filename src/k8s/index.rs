@@ -56,6 +56,8 @@ pub(super) struct View {
     pub(super) items: Vec<Arc<Item>>,
     /// Objects elsewhere that say they are bound to it, and wait for it.
     pub(super) strays: Vec<Arc<Item>>,
+    /// Objects that wait for somebody in a namespace which another Directory lists as well.
+    pub(super) disputed: Vec<Arc<Item>>,
 }
 
 /// To which Directory a namespace belongs.
@@ -248,15 +250,17 @@ impl Index {
     pub(super) fn view(&self, name: &Name) -> Option<View> {
         let binding = Arc::clone(self.directories.get(name)?);
         let here = self.homes(|home| *home == Home::One(name.clone()));
-        let (mut items, mut strays) = (Vec::new(), Vec::new());
+        let (mut items, mut strays, mut disputed) = (Vec::new(), Vec::new(), Vec::new());
         for item in self.items.values() {
             if here.contains(&item.home) {
                 items.push(Arc::clone(item));
-            } else if item.status.directory.as_deref() == Some(name.as_str()) && item.is_kept() {
+            } else if item.is_kept() && item.status.directory.as_deref() == Some(name.as_str()) {
                 strays.push(Arc::clone(item));
+            } else if item.is_kept() && binding.lists(&item.home) {
+                disputed.push(Arc::clone(item));
             }
         }
-        Some(View { binding, items, strays })
+        Some(View { binding, items, strays, disputed })
     }
 
     /// Objects that belong to no Directory, or to several.

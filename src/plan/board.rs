@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     desired::Entry,
+    manifest::Extent,
     model::{Key, Kind, Place, RemoteId, State, Username},
     observed::{Live, Stranger},
 };
@@ -84,7 +85,11 @@ impl<'a> Board<'a> {
     /// Joins what is declared with what is held.
     pub(super) fn new(input: &'a Input<'a>) -> Self {
         let (mut rekeyed, mut reserved) = (BTreeMap::new(), BTreeMap::new());
-        for entry in &input.desired.entries {
+        // What a broken object says of another account holds that one, and is no objection to a sound one that says the same.
+        let objects = input.desired.extent == Extent::Objects;
+        let (sound, broken): (Vec<&Entry>, Vec<&Entry>) =
+            input.desired.entries.iter().partition(|it| !objects || it.state().is_some());
+        for entry in sound.into_iter().chain(broken) {
             let Some(old) = &entry.moved_from else { continue };
             let ours = input.observed.get(old).is_some_and(|live| live.state.owner.as_ref() == Some(&input.policy.owner));
             if !ours || input.desired.declares(old) {
@@ -96,6 +101,9 @@ impl<'a> Board<'a> {
                 if entry.state().is_none() {
                     reserved.insert(old, &entry.key);
                 }
+                continue;
+            }
+            if objects && entry.state().is_none() && rekeyed.contains_key(old) {
                 continue;
             }
             // A broken document re-keys nothing; its row has the account until that is decided, for what never waits. Two

@@ -9,7 +9,11 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Worker, carry::Made, sort::Row};
+use super::{
+    Worker,
+    carry::Made,
+    sort::{Row, Stand},
+};
 use crate::{
     desired,
     directory::Directory,
@@ -102,6 +106,30 @@ impl Ground<'_> {
             told.entry(key).and_modify(|all| *all = format!("{all}; {text}")).or_insert(text);
         }
         (desired, planned, told)
+    }
+
+    /// Rows whose account another object is about to take, and does not get: as long as that is held they go on as they are, since
+    /// shutting off waits for nobody. The other one waits, and gets no account of its own meanwhile.
+    pub(super) fn find_stuck(&self, aside: &BTreeMap<Key, Held>) -> Vec<(usize, Key, Held)> {
+        let about = |row: &Row| match &row.stand {
+            Stand::Moved(by) if self.seen.observed.get(&row.item.key).is_some() => Some(by.clone()),
+            _ => None,
+        };
+        let moving: Vec<(usize, Key)> = self.rows.iter().enumerate().filter_map(|(at, row)| Some((at, about(row)?))).collect();
+        if moving.is_empty() {
+            return Vec::new();
+        }
+        let (_, planned, _) = self.plan(aside, &BTreeMap::new());
+        let stuck = moving.into_iter().filter_map(|(at, by)| {
+            let decision = planned.plan.decision(&by);
+            if decision.is_some_and(|it| it.change.is_some()) {
+                return None;
+            }
+            let message = || format!("it waits for the account of `{}`", self.rows[at].item.key);
+            let held = decision.and_then(|it| it.held.clone());
+            Some((at, by, held.unwrap_or_else(|| Held { hold: Hold::Progressing, message: message() })))
+        });
+        stuck.collect()
     }
 
     pub(super) fn request<'r>(&'r self, desired: &'r desired::Desired, aside: &BTreeMap<Key, Held>) -> Request<'r> {

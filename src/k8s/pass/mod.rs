@@ -26,7 +26,7 @@ use self::{
     carry::{Made, next_expiry},
     judge::Ground,
     own::believe,
-    sort::Row,
+    sort::{Row, Stand},
     tell::earlier,
     trouble::{Trouble, backoff},
 };
@@ -247,7 +247,12 @@ impl Worker {
             let before = rows.clone();
             Self::find_moved(&mut rows, &seen.observed);
             let (at, now) = (Instant::now(), seconds(Timestamp::now()));
-            let aside = self.set_aside(&rows, at);
+            let mut aside = self.set_aside(&rows, at);
+            let stuck = Ground { view, rows: &rows, backend, project, seen: &seen, now }.find_stuck(&aside);
+            for (row, by, held) in stuck {
+                rows[row].stand = Stand::Counts;
+                aside.entry(by).or_insert(held);
+            }
             let ground = Ground { view, rows: &rows, backend, project, seen: &seen, now };
             let mut judged = self.judge(&ground, aside, at).await;
             let changes = judged.planned.plan.changes().next().is_some();

@@ -99,7 +99,7 @@ impl Worker {
 
     /// `spec.release`: every finalizer goes, and nothing is written to the directory.
     pub(super) async fn release(&mut self, view: &View) -> Came {
-        let kept: Vec<&Arc<Item>> = view.items.iter().chain(&view.strays).filter(|it| it.is_kept()).collect();
+        let kept: Vec<&Arc<Item>> = view.items.iter().chain(&view.strays).chain(&view.disputed).filter(|it| it.is_kept()).collect();
         for item in &kept {
             self.shared.scribe.submit(item, Job::LetGo);
         }

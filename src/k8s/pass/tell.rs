@@ -138,7 +138,11 @@ impl Worker {
                 if item.deleting && ground.seen.observed.get(&item.key).is_none() {
                     return Next::LetGo;
                 }
-                let message = format!("its account goes on as `{by}`, which says that it was this one: this object can be deleted");
+                let message = if ground.seen.observed.get(&item.key).is_some() {
+                    format!("its account is about to go on as `{by}`, which says that it was this one")
+                } else {
+                    format!("its account goes on as `{by}`, which says that it was this one: this object can be deleted")
+                };
                 return Next::Say(Box::new(unchanged(item, pending("Moved", message, true))));
             }
             Stand::Unkept => {

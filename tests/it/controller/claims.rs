@@ -139,3 +139,47 @@ fn of_two_that_move_at_once_nobody_is_lost() {
     assert!(after.len() == 2 && after.values().all(|it| it.enabled), "{after:?}");
     bench.stop();
 }
+
+/// Whoever says that it was somebody, and cannot be, keeps nobody from being shut off.
+#[test]
+fn shutting_off_waits_for_no_move() {
+    let bench = Bench::new("stuck");
+    bench.apply([company("north"), user("anna"), user("ben")]);
+    bench.all_ready("User", 2);
+    let before = bench.accounts("User");
+    let mut new = user_with("anna-berg", &json!({ "username": "anna-berg", "email": "berg@x.example", "company": "nowhere" }));
+    new["metadata"]["annotations"] = json!({ "tenantry.dev/moved-from": format!("{}/anna", bench.home) });
+    bench.apply([new]);
+    bench.waiting("User", "anna-berg", "WaitingFor", "Reconciling");
+    bench.apply([user_with("anna", &json!({ "enabled": false }))]);
+    bench.until("User", "anna", "is shut off", |it| is_ready(it) && it["metadata"]["generation"] == 2);
+    assert!(!bench.account("anna").enabled);
+    assert_eq!(bench.accounts("User").len(), 2, "nobody was made beside");
+    // As soon as it can, it is who it was.
+    bench.apply([company("nowhere")]);
+    bench.ready("User", "anna-berg");
+    assert_eq!(bench.account("anna-berg").id, before["anna"].id);
+    bench.waiting("User", "anna", "Moved", "Stalled");
+}
+
+/// Of two that say that they were somebody the older one is; the other is told why.
+#[test]
+fn of_two_that_say_they_were_somebody_the_older_is() {
+    let bench = Bench::new("claimants");
+    bench.apply([company("north"), user("anna")]);
+    let before = bench.ready("User", "anna")["status"]["directoryId"].clone();
+    let from = json!({ "tenantry.dev/moved-from": format!("{}/anna", bench.home) });
+    let new = |name: &str| {
+        let mut new = user_with(name, &json!({ "email": format!("{name}@x.example") }));
+        new["metadata"]["annotations"] = from.clone();
+        new
+    };
+    bench.controller().pause();
+    bench.apply([new("zora")]);
+    thread::sleep(Duration::from_millis(1_100)); // times of objects are in whole seconds
+    bench.apply([new("amy")]);
+    bench.controller().resume();
+    assert_eq!(bench.ready("User", "zora")["status"]["directoryId"], before);
+    let other = bench.waiting("User", "amy", "Invalid", "Stalled");
+    assert!(condition(&other, "Ready")["message"].as_str().unwrap().contains("two documents say that they were"), "{other}");
+}

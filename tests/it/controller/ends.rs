@@ -163,3 +163,22 @@ fn whoever_belongs_to_no_directory_or_to_two_is_told() {
     cluster.ask_all(vec![Call::delete("users", &nowhere, "anna")]);
     one.controller().until(PATIENCE, "it may go", || cluster.fetch("users", &nowhere, "anna").is_null());
 }
+
+/// What is bound to a Directory is released by it, wherever its namespace belongs by now.
+#[test]
+fn a_release_lets_go_of_what_is_bound_elsewhere() {
+    let bench = Bench::new("stray");
+    bench.apply([company("north")].into_iter().chain(people(6)));
+    bench.all_ready("User", 6);
+    bench.ready("Company", "north");
+    let before = bench.accounts("User");
+    bench.direct(&json!({ "namespaces": ["nowhere-at-all"] }));
+    bench.cluster.kubectl(&["delete", "directory", &bench.directory, "--wait=false"]).ended(0);
+    bench.until("Directory", &bench.directory, "says what it waits for", |it| {
+        condition(it, "Ready")["message"].as_str().is_some_and(|it| it.contains("waits for the objects"))
+    });
+    bench.direct(&json!({ "release": true }));
+    bench.all("User", "all are released", PATIENCE, |all| all.iter().all(|it| it["metadata"]["finalizers"].is_null()));
+    bench.gone("Directory", &bench.directory);
+    assert_eq!(bench.accounts("User"), before);
+}

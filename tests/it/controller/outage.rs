@@ -162,3 +162,22 @@ fn what_changed_outside_is_repaired_and_a_lock_is_held() {
     bench.sql("UPDATE objects SET enabled = 1 WHERE name = 'ben'");
     bench.ready("User", "ben");
 }
+
+/// One account that somebody deleted is made again; more of them than may be lost at once are another directory, or an older copy.
+#[test]
+fn an_older_copy_is_no_drift() {
+    let bench = Bench::with("copy", &json!({ "budget": { "atLeast": 2, "removals": "1%" } }), &["--resync", "2s"]);
+    bench.apply([company("north"), user("anna"), user("ben"), user("cleo"), user("dora")]);
+    bench.all_ready("User", 4);
+    let before = bench.accounts("User");
+    bench.sql("DELETE FROM objects WHERE name = 'anna'");
+    let again = || bench.accounts("User").get("anna").is_some_and(|it| it.id != before["anna"].id);
+    bench.controller().until(PATIENCE, "anna is made again", again);
+    let now = bench.accounts("User");
+    bench.sql("DELETE FROM objects WHERE name IN ('ben', 'cleo', 'dora')");
+    bench.until("Directory", &bench.directory, "does not believe it", |it| {
+        let ready = condition(it, "Ready");
+        ready["reason"] == "DirectoryUnavailable" && ready["message"].as_str().unwrap().contains("not there any more")
+    });
+    assert_eq!(bench.accounts("User"), [("anna".to_owned(), now["anna"].clone())].into(), "nobody was made anew");
+}
