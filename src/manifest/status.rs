@@ -141,7 +141,7 @@ pub struct HeldStatus {
     #[serde(default)]
     #[schemars(length(max = 10))]
     pub first: Vec<String>,
-    /// What came of the last approval or rejection that did not fit, for people.
+    /// What whoever approves it has to know, and what came of an approval or rejection that did not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -22,7 +22,7 @@ use crate::{
     model::{Key, Namespace},
     observed::Scope,
     pipeline::{self, Planned, Request, Seen},
-    plan::{Allow, Change, Gate, Held, Hold, Plan, Purge, Reason, Verb},
+    plan::{Allow, Change, Gate, Held, Hold, LastHolder, Plan, Purge, Reason, Verb},
 };
 
 /// How many held objects a Directory names.
@@ -174,6 +174,7 @@ impl Worker {
         }
         self.limit(ground, &mut aside, (&mut desired, &mut planned, &mut problems));
         let losses = ground.losses(&planned.plan);
+        let last_holders = planned.plan.tally.last_holders.clone();
         if !self.resumed {
             self.resumed = true;
             if ground.view.binding.status.held.is_some() {
@@ -218,7 +219,7 @@ impl Worker {
                 decision.held = Some(self.told(&decision.key));
             }
         }
-        let (held, handled) = self.answer(ground, &losses);
+        let (held, handled) = self.answer(ground, &losses, &last_holders);
         let allow = if approved {
             let last_holders = planned.plan.tally.last_holders.iter().cloned().collect();
             Allow { removals: Some(u64::MAX), last_holders, ..Allow::default() }
@@ -342,7 +343,7 @@ impl Worker {
     }
 
     /// What is held, and what comes of an approval or rejection of it.
-    fn answer(&mut self, ground: &Ground<'_>, losses: &[Loss]) -> (Option<HeldStatus>, Handled) {
+    fn answer(&mut self, ground: &Ground<'_>, losses: &[Loss], last_holders: &[LastHolder]) -> (Option<HeldStatus>, Handled) {
         let binding = &ground.view.binding;
         let mut handled = Handled::of(&binding.status);
         let Some((digest, count)) = self.gate.digest(losses) else {
@@ -374,6 +375,13 @@ impl Worker {
             }
         } else if let Some((what, asked)) = approval.map(|it| ("approval", it)).or(rejection.map(|it| ("rejection", it))) {
             status.message = Some(format!("the {what} of `{asked}` fits nothing that is held: what is held is `{digest}`"));
+        }
+        // Whoever approves it approves that as well, and has to be told.
+        if !last_holders.is_empty() {
+            let roles: Vec<String> =
+                last_holders.iter().map(|LastHolder { namespace, role }| format!("`{role}` in `{namespace}`")).collect();
+            let leaves = format!("once all of it is done nobody enabled holds {}", roles.join(", "));
+            status.message = Some(status.message.map_or(leaves.clone(), |message| format!("{message}; {leaves}")));
         }
         (Some(status), handled)
     }

@@ -56,10 +56,11 @@ impl Worker {
         {
             let note = format!(
                 "{} of its objects would lose something at once, and all of it is held: `kubectl annotate directory {name} \
-                 tenantry.dev/approve={digest}` carries it out, `tenantry.dev/reject={digest}` lets the objects go and leaves the accounts",
+                 tenantry.dev/approve={digest}` carries it out, `tenantry.dev/reject={digest}` lets the objects go and leaves the accounts{more}",
                 held.count,
                 name = self.name,
-                digest = held.digest
+                digest = held.digest,
+                more = held.message.as_ref().map_or(String::new(), |message| format!("; {message}"))
             );
             tracing::warn!(directory = %self.name, count = held.count, digest = held.digest, "held");
             self.shared.events.directory(&view.binding, true, Hold::OverBudget.name(), &note);

@@ -161,6 +161,22 @@ fn what_is_held_is_let_go_by_undoing_it_or_by_another_budget() {
 }
 
 #[test]
+fn an_approval_tells_that_nobody_is_left() {
+    let bench = Bench::new("nobody");
+    let chief = json!({ "role": "common-manager" });
+    bench.apply(
+        [company("north"), user_with("anna", &chief), user_with("ben", &chief)]
+            .into_iter()
+            .chain(names().iter().map(|name| user(name))),
+    );
+    bench.all_ready("User", PEOPLE + 2);
+    bench.cluster.kubectl(&["-n", &bench.home, "delete", "users.tenantry.dev", "--all", "--wait=false"]).ended(0);
+    let held = bench.held(PEOPLE + 2);
+    let message = held["message"].as_str().unwrap_or_default();
+    assert!(message.contains("nobody enabled holds `common-manager`"), "{held}");
+}
+
+#[test]
 fn the_last_holder_stays() {
     let bench = Bench::new("last");
     let manager = |name: &str| user_with(name, &json!({ "role": "common-manager" }));
