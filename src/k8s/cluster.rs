@@ -1,7 +1,7 @@
 //! The API server: every request that is made of it, apart from watching, electing and events. Each has a time limit, since the
 //! client has none, and each write is made only by whoever leads.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     ByteString,
@@ -52,6 +52,11 @@ pub(super) enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether the object is gone: the watch says so as well, or will.
+    pub(super) fn gone(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(it)) if it.is_not_found())
+    }
+
     /// Whether the object is another one by now, or gone: whoever sees it next decides anew.
     pub(super) fn moved(&self) -> bool {
         matches!(self, Self::Api(kube::Error::Api(it)) if it.is_conflict() || it.is_not_found())
@@ -149,6 +154,19 @@ impl Cluster {
         let name = format!("{}.{}", kind.plural(), manifest::GROUP);
         let found = self.get::<CustomResourceDefinition>(Api::all(self.client.clone()), &name).await?;
         Ok(life(found.map(|it| it.metadata.deletion_timestamp.is_some())))
+    }
+
+    /// Of some objects those that somebody deleted with their definition. Where that cannot be told, none.
+    pub(super) async fn undefined(&self, items: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
+        let deleted: Vec<Arc<Item>> = items.into_iter().filter(|it| it.deleting && it.is_kept()).collect();
+        let kinds: BTreeSet<Kind> = deleted.iter().map(|it| it.key.kind).collect();
+        let mut ending = BTreeSet::new();
+        for kind in kinds {
+            if matches!(self.definition(kind).await, Ok(Life::Ending)) {
+                ending.insert(kind);
+            }
+        }
+        deleted.into_iter().filter(|it| ending.contains(&it.key.kind)).collect()
     }
 
     /// Whether a namespace is being deleted: then everything in it goes.

@@ -248,6 +248,9 @@ impl Leader {
         loop {
             news.borrow_and_update();
             self.staff();
+            if self.shared.settings.only.is_empty() && self.shared.index().is_complete() {
+                self.tell_homeless().await;
+            }
             if news.changed().await.is_err() {
                 return;
             }
@@ -269,16 +272,17 @@ impl Leader {
             let shared = &self.shared;
             self.workers.entry(name.clone()).or_insert_with(|| tokio::spawn(Worker::new(name, Arc::clone(shared)).run()));
         }
-        if self.shared.settings.only.is_empty() {
-            self.tell_homeless();
-        }
     }
 
     /// Says of objects that belong to no Directory, or to several, that nothing is done about them.
-    fn tell_homeless(&self) {
+    async fn tell_homeless(&self) {
         let homeless = self.shared.index().homeless();
         let now = jiff::Timestamp::now();
-        for (item, home) in homeless {
+        let undefined = self.shared.cluster.undefined(homeless.iter().map(|(item, _)| Arc::clone(item)).collect()).await;
+        for item in &undefined {
+            self.shared.scribe.submit(item, Job::LetGo);
+        }
+        for (item, home) in homeless.into_iter().filter(|(item, _)| !undefined.iter().any(|it| it.key == item.key)) {
             let listed = match home {
                 Home::Several(names) => names,
                 Home::None | Home::One(_) => Vec::new(),

@@ -1,6 +1,6 @@
 //! Watching: what the API server tells goes into the index, and whoever it concerns is woken.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use kube::{
@@ -8,16 +8,38 @@ use kube::{
     core::DynamicObject,
     runtime::{
         WatchStreamExt,
+        utils::Backoff,
         watcher::{self, Event, watcher},
     },
 };
 
 use super::{Shared, cluster::resource, index::Watched, scribe::Job};
 
-/// Watches one kind of object until the controller stops. Lists are paged; a watch that breaks begins anew, later and later.
+/// How long until a watch that broke is begun anew: soon, and never much later. What happens to objects meanwhile is not seen.
+#[derive(Debug, Default)]
+struct Patience(u32);
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        const LATEST: Duration = Duration::from_secs(5);
+        let wait = Duration::from_millis(250).saturating_mul(1 << self.0.min(8)).min(LATEST);
+        self.0 += 1;
+        Some(wait)
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Watches one kind of object until the controller stops. Lists are paged; a watch that breaks begins anew.
 pub(super) async fn watch(shared: Arc<Shared>, what: Watched) {
     let api = Api::<DynamicObject>::all_with(shared.cluster.client.clone(), &resource(what));
-    let mut stream = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let mut stream = watcher(api, watcher::Config::default()).backoff(Patience::default()).boxed();
     loop {
         let event = tokio::select! {
             event = stream.next() => event,

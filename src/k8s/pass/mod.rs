@@ -35,7 +35,7 @@ use crate::{
     directory::{Directory, DirectoryError, ErrorKind, Right},
     drivers,
     manifest::Project,
-    model::{Key, Name},
+    model::{Key, Kind, Name},
     observed::{Scope, Settings},
     pipeline::{self, Leases, Seen},
     plan::Verb,
@@ -86,6 +86,8 @@ pub(super) struct Worker {
     policy: Option<(Instant, bool)>,
     /// What was created and mailed lately: it comes in slices, and is one crowd.
     made: Vec<(Timestamp, Made)>,
+    /// Kinds whose definition is being deleted, as far as it was told.
+    undefined: BTreeSet<Kind>,
     failures: u32,
     unsettled: u64,
     looked: Option<Timestamp>,
@@ -113,6 +115,7 @@ impl Worker {
             asked: HashMap::new(),
             policy: None,
             made: Vec::new(),
+            undefined: BTreeSet::new(),
             failures: 0,
             unsettled: 0,
             looked: None,
@@ -174,6 +177,7 @@ impl Worker {
         };
         let rows = self.sort(&view, Some(&project)).await;
         self.note_asked(&rows);
+        self.let_undefined_go(&view, &rows).await;
         match self.attempt(&view, rows, &project, &*backend, expectant).await {
             Ok(until) => {
                 self.failures = 0;

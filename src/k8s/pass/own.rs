@@ -1,10 +1,18 @@
 //! The Directory itself: what is said of it, how long it stays, and whether what it goes to is believed.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
-use super::{Came, Failure, Worker, seconds, sort::Row, tell::earlier};
+use super::{
+    Came, Failure, Worker, seconds,
+    sort::{Row, Stand},
+    tell::earlier,
+};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     k8s::{
@@ -15,6 +23,7 @@ use crate::{
         status::{self, DirectorySaid, Handled, Verdict},
     },
     manifest::{HeldStatus, HourStatus, Project},
+    model::Kind,
     observed::Live,
     pipeline::Seen,
     plan::{Hold, Verb},
@@ -74,6 +83,7 @@ impl Worker {
                     self.shared.wake(&self.name);
                 }
             }
+            Err(error) if error.gone() => {}
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its status cannot be written");
                 self.shared.wake_soon(&self.name);
@@ -91,11 +101,30 @@ impl Worker {
         }
         match self.shared.cluster.keep_directory(binding, bound).await {
             Ok(raw) => drop(self.shared.index().put(Watched::Directory, &raw)),
+            Err(error) if error.gone() => {}
             Err(error) => {
                 tracing::warn!(directory = %self.name, %error, "its finalizer cannot be written");
                 self.shared.wake_soon(&self.name);
             }
         }
+    }
+
+    /// Lets go of objects elsewhere whose definition goes, and tells once of each definition that does.
+    pub(super) async fn let_undefined_go(&mut self, view: &View, rows: &[Row]) {
+        let elsewhere: Vec<Arc<Item>> = view.strays.iter().chain(&view.disputed).cloned().collect();
+        for item in self.shared.cluster.undefined(elsewhere).await {
+            self.shared.scribe.submit(&item, Job::LetGo);
+        }
+        let kinds: BTreeSet<Kind> = rows.iter().filter(|row| row.stand == Stand::Undefined).map(|row| row.item.key.kind).collect();
+        for kind in kinds.difference(&self.undefined) {
+            let note = format!(
+                "the definition of {} is deleted, and every object with it: they are let go, and no account is touched",
+                kind.plural()
+            );
+            tracing::warn!(directory = %self.name, kind = kind.word(), "the definition is deleted: objects are let go, accounts stay");
+            self.shared.events.directory(&view.binding, true, "DefinitionDeleted", &note);
+        }
+        self.undefined = kinds;
     }
 
     /// `spec.release`: every finalizer goes, and nothing is written to the directory.

@@ -59,6 +59,7 @@ fn a_definition_goes_and_takes_nobody_with_it() {
     let gone = || cluster.get("customresourcedefinition", "", "users.tenantry.dev").is_null();
     bench.controller().until(PATIENCE, "the definition is gone", gone);
     assert_eq!(bench.accounts("User"), before, "nobody was touched");
+    assert_eq!(bench.events("DefinitionDeleted").len(), 1);
     // The rest goes on, and whoever comes back has the account of before.
     bench.apply([company("south")]);
     bench.ready("Company", "south");
@@ -181,4 +182,20 @@ fn a_release_lets_go_of_what_is_bound_elsewhere() {
     bench.all("User", "all are released", PATIENCE, |all| all.iter().all(|it| it["metadata"]["finalizers"].is_null()));
     bench.gone("Directory", &bench.directory);
     assert_eq!(bench.accounts("User"), before);
+}
+
+/// A definition goes even where its objects belong to no Directory any more.
+#[test]
+fn a_definition_goes_where_no_directory_is() {
+    let cluster = Cluster::start(&With::default());
+    cluster.install();
+    let bench = Bench::on(&cluster, "lost", &json!({}), &[]);
+    bench.apply([company("north")].into_iter().chain(people(4)));
+    bench.all_ready("User", 4);
+    let before = bench.accounts("User");
+    bench.direct(&json!({ "namespaces": ["nowhere-at-all"] }));
+    cluster.kubectl(&["delete", "customresourcedefinition", "users.tenantry.dev", "--timeout=40s"]).ended(0);
+    let gone = || cluster.get("customresourcedefinition", "", "users.tenantry.dev").is_null();
+    bench.controller().until(PATIENCE, "the definition is gone", gone);
+    assert_eq!(bench.accounts("User"), before, "nobody was touched");
 }
