@@ -183,7 +183,8 @@ impl Worker {
         }
         let binding = &ground.view.binding;
         // As long as an approval is being written down nothing of it is carried out: it is for all of the set, or for nothing.
-        let in_force = binding.approval().is_none();
+        let fits = |asked: &str| self.gate.digest(&losses).is_some_and(|(digest, _)| digest == asked);
+        let in_force = !binding.approval().is_some_and(fits);
         let (granted, open): (Vec<Loss>, Vec<Loss>) = losses
             .iter()
             .cloned()
