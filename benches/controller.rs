@@ -65,7 +65,7 @@ fn main() {
     let bare = FLOOR as f64 / took.as_secs_f64();
     println!("the server alone, without a controller: {bare:.0} creates a second");
     cluster.kubectl(&["delete", "namespace", &floor, "--wait=false"]).ended(0);
-    cluster.kubectl(&["-n", &floor, "delete", "users.tenantry.dev", "--all"]).ended(0);
+    cluster.kubectl(&["-n", &floor, "delete", "users.tenantry.dev", "--all", "--wait=false"]).ended(0);
     let users = runtime.block_on(users(cluster.kubeconfig(&Identity::Admin), &namespace));
     let folder = tempfile::tempdir().expect("a folder");
     let controller = Controller::start_in(&cluster, folder.path(), &["--only", "bench"]);
