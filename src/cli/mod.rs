@@ -137,10 +137,10 @@ fn run(command: &Command, console: Console) -> Result<Exit, Failure> {
 fn log(command: &Command, console: Console) -> Result<(), Failure> {
     let filter = Config::log();
     let text = telemetry::Form::Text { colour: console.colours_notes() };
-    let (default, form) = match command {
-        Command::Serve(_) => ("info", text),
-        Command::Controller(args) => ("info", args.log(text)),
-        _ => ("off", text),
+    let (default, form) = if let Command::Controller(args) = command {
+        ("info", args.log(text))
+    } else {
+        (if matches!(command, Command::Serve(_)) { "info" } else { "off" }, text)
     };
     telemetry::start(filter.as_deref().unwrap_or(default), form).map_err(|error| {
         Failure::invalid("`TENANTRY_LOG` cannot be understood").because(&error).hint("for example `tenantry=debug`")

@@ -24,6 +24,7 @@ use super::{
     elect::Fence,
     index::Watched,
     item::{FINALIZER, Item},
+    status::CONDITIONS,
 };
 use crate::{
     manifest::{self, DirectoryStatus, Status},
@@ -34,8 +35,6 @@ use crate::{
 pub(super) const MANAGER: &str = "tenantry";
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The conditions that are ours: those of others stay as they are.
-const CONDITIONS: [&str; 4] = ["Ready", "Reconciling", "Stalled", "CredentialDelivered"];
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]

@@ -126,7 +126,7 @@ impl Shared {
     }
 }
 
-/// The namespace that a kubeconfig, or the pod's service account, says.
+/// Where the API server is, and as whom it is asked.
 pub struct Server {
     config: Config,
 }
@@ -277,7 +277,7 @@ impl Leader {
     /// Says of objects that belong to no Directory, or to several, that nothing is done about them.
     async fn tell_homeless(&self) {
         let homeless = self.shared.index().homeless();
-        let now = jiff::Timestamp::now();
+        let now = pass::seconds(jiff::Timestamp::now());
         let undefined = self.shared.cluster.undefined(homeless.iter().map(|(item, _)| Arc::clone(item)).collect()).await;
         for item in &undefined {
             self.shared.scribe.submit(item, Job::LetGo);

@@ -12,6 +12,8 @@ use crate::{
     plan::{Hold, Verb},
 };
 
+/// The conditions that are ours: those of others stay as they are.
+pub(super) const CONDITIONS: [&str; 4] = ["Ready", "Reconciling", "Stalled", "CredentialDelivered"];
 /// The most that a message holds; a status is no place for a list of everything.
 const LONGEST: usize = 1_024;
 
@@ -193,9 +195,8 @@ impl Conditions<'_> {
 
     /// Ours, and those that somebody else has put there, in the order they have there.
     fn all(self) -> Vec<Condition> {
-        const OURS: [&str; 4] = ["Ready", "Reconciling", "Stalled", "CredentialDelivered"];
         let Self { old, mut new, generation: _, now: _ } = self;
-        new.extend(old.iter().filter(|it| !OURS.contains(&it.type_.as_str())).cloned());
+        new.extend(old.iter().filter(|it| !CONDITIONS.contains(&it.type_.as_str())).cloned());
         let place = |it: &Condition| old.iter().position(|old| old.type_ == it.type_).unwrap_or(usize::MAX);
         new.sort_by_key(place);
         new

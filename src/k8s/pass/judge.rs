@@ -111,9 +111,9 @@ impl Ground<'_> {
     /// Rows whose account another object is about to take, and does not get: as long as that is held they go on as they are, since
     /// shutting off waits for nobody. The other one waits, and gets no account of its own meanwhile.
     pub(super) fn find_stuck(&self, aside: &BTreeMap<Key, Held>) -> Vec<(usize, Key, Held)> {
-        let about = |row: &Row| match &row.stand {
-            Stand::Moved(by) if self.seen.observed.get(&row.item.key).is_some() => Some(by.clone()),
-            _ => None,
+        let about = |row: &Row| {
+            let Stand::Moved(by) = &row.stand else { return None };
+            self.seen.observed.get(&row.item.key).is_some().then(|| by.clone())
         };
         let moving: Vec<(usize, Key)> = self.rows.iter().enumerate().filter_map(|(at, row)| Some((at, about(row)?))).collect();
         if moving.is_empty() {
@@ -311,9 +311,16 @@ impl Worker {
             Some(Gate::LastHolder) => {
                 Held { hold: Hold::Refused, message: format!("nobody enabled would hold a privileged role any more: {next}") }
             }
-            Some(_) => {
-                Held { hold: Hold::OverBudget, message: format!("more would be lost at once than the budget allows: {next}") }
-            }
+            Some(
+                Gate::Budget
+                | Gate::Creates
+                | Gate::Mails
+                | Gate::EmptyInput
+                | Gate::RootChanged
+                | Gate::Role
+                | Gate::Settings
+                | Gate::StalePlan,
+            ) => Held { hold: Hold::OverBudget, message: format!("more would be lost at once than the budget allows: {next}") },
         }
     }
 

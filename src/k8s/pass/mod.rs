@@ -240,6 +240,10 @@ impl Worker {
         loop {
             let seen = self.look(backend, project).await?;
             believe(&seen, &rows, &view.binding, project)?;
+            // Reading takes its time. What is written to the directory from here on is written by whoever leads.
+            if !self.shared.cluster.fence.holds() {
+                return Err(Failure::Cluster(ClusterError::Fenced));
+            }
             if seen.observed.applied.settings.as_ref() != Some(&Settings::of(project)) {
                 // Whoever may change a Directory may change these: they are taken over before anything makes use of them.
                 let _write = match &leases {
@@ -328,7 +332,7 @@ fn locked() -> Failure {
 }
 
 /// A time as conditions have it: in whole seconds.
-fn seconds(at: Timestamp) -> Timestamp {
+pub(super) fn seconds(at: Timestamp) -> Timestamp {
     let round = jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc);
     at.round(round).unwrap_or(at)
 }

@@ -327,10 +327,7 @@ fn is_ready(item: &Item) -> bool {
 
 fn held_verdict(held: &Held, verb: Option<Verb>, problem: Option<&String>) -> Verdict {
     let Held { hold, message } = held;
-    let message = match (hold, problem) {
-        (Hold::Invalid, Some(problem)) => problem.clone(),
-        _ => message.clone(),
-    };
+    let message = problem.filter(|_| *hold == Hold::Invalid).unwrap_or(message).clone();
     let verb = verb.unwrap_or(Verb::Held);
     Verdict::Pending { reason: hold.name(), verb, message, stalled: stalls(hold) }
 }
