@@ -1,0 +1,5 @@
+//! Directories that other people run, each against the real server.
+
+#[path = "../it/conformance/mod.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
+mod conformance;
