@@ -110,7 +110,7 @@ impl Stage {
             desired,
             roles: &roles,
             observed,
-            capabilities: directory.capabilities(),
+            capabilities: &directory.capabilities(),
             scope: &Scope::All,
             policy: &policy,
             approved: None,

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::{
     history::{Chain, Commit, Found, Past, Record},
-    model::{Key, Name, PasswordHash, RemoteId, TokenHash, Username, Version},
+    model::{Key, Name, PasswordHash, PlainPassword, RemoteId, TokenHash, Username, Version},
     observed::{Capabilities, CredentialMark, Observed, Scope, Settings},
     plan::Change,
 };
@@ -22,8 +22,13 @@ pub trait Directory: Send + Sync {
     /// digest of a plan covers it.
     fn name(&self) -> &str;
 
-    /// What it can hold and do.
-    fn capabilities(&self) -> &Capabilities;
+    /// What it can hold and do, as of the last time it was read: some say only then.
+    fn capabilities(&self) -> Arc<Capabilities>;
+
+    /// What reading and writing it has cost so far, where it is on the other side of a network.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
 
     /// Everything as it is now ([`Scope::Only`]: the last sweep with these keys refreshed), or an error: never a part of
     /// it. Reads only. `owner` selects whose runs [`Observed::applied`] speaks of; the window of [`Observed::spent`] reaches
@@ -112,11 +117,15 @@ pub enum NewSecret {
     Password {
         /// Its hash.
         hash: PasswordHash,
+        /// Itself, unless only the hash is known: for a directory that takes no hash.
+        plain: Option<PlainPassword>,
         /// It must be changed at the first sign-in, and dies unless it is.
         must_change: bool,
     },
     /// A one-time link with which a password is set. There is no password until then.
     Link(TokenHash),
+    /// The directory mails a link itself ([`Capabilities::invites`]), which lives this long.
+    Invitation(Duration),
 }
 
 /// What a directory of our own does beside the port, and others do for themselves: check passwords, let people set them.
@@ -199,6 +208,17 @@ impl Stop {
     pub fn requested(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::SeqCst)
     }
+}
+
+/// What was sent to a directory and received from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests, repeated ones included.
+    pub requests: u64,
+    /// Bytes of requests and answers, without what the transport adds.
+    pub bytes: u64,
+    /// Time that requests took, added up: more than has passed where several went at once.
+    pub time: Duration,
 }
 
 /// What a change came to.

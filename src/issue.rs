@@ -13,7 +13,7 @@ use crate::{
     directory::{self, Debt, Directory, DirectoryError, Issue, NewSecret, Run},
     mail::{Letter, MailError, MailErrorKind, Occasion, Post},
     manifest::{DEFAULT_BASE_URL, Passwords, Project},
-    model::{Credential, Email, Line, Method, Name, Username},
+    model::{Credential, Email, Line, Method, Name, PlainPassword, Username},
 };
 
 /// Secrets that are stored, mailed and marked together: enough that waiting for the disk does not count, few enough that a
@@ -337,20 +337,25 @@ async fn prepare(row: usize, due: Due, issuer: &Issuer) -> Result<Prepared, Issu
         Method::Temporary => {
             let plain = credential::password(passwords.generated).map_err(HashError::from)?;
             let hash = hasher.hash(plain.clone()).await?;
-            let secret = NewSecret::Password { hash, must_change: true };
+            let secret = NewSecret::Password { hash, plain: Some(exposed(&plain)), must_change: true };
             (secret, Some(until(passwords.temporary)), Some((Occasion::Temporary, plain)))
         }
         Method::Secret => {
             let plain = read()?;
             credential::check(plain.expose_secret(), passwords)?;
-            let hash = hasher.hash(plain).await?;
-            (NewSecret::Password { hash, must_change: false }, None, None)
+            let hash = hasher.hash(plain.clone()).await?;
+            (NewSecret::Password { hash, plain: Some(exposed(&plain)), must_change: false }, None, None)
         }
         Method::Hash => {
             let hash = credential::imported(read()?.expose_secret())?;
-            (NewSecret::Password { hash, must_change: false }, None, None)
+            (NewSecret::Password { hash, plain: None, must_change: false }, None, None)
         }
         Method::None => return Err(IssueError::Failed),
     };
     Ok(Prepared { row, issue: Issue { debt, secret, until }, letter })
+}
+
+/// A password on its way to a directory that takes no hash.
+fn exposed(plain: &SecretString) -> PlainPassword {
+    PlainPassword::new(plain.expose_secret())
 }

@@ -242,19 +242,75 @@ impl Scope {
 pub struct Capabilities {
     /// Fields it has a place for.
     pub fields: BTreeSet<Field>,
+    /// Fields of what is there already that it does not change, each with the reason: `the realm does not allow …`.
+    pub fixed: BTreeMap<(Kind, Field), SmolStr>,
+    /// Texts that it does not take.
+    pub limits: Vec<Limit>,
     /// Whether an account can be shut off and kept.
     pub disable: bool,
     /// Whether a user can move to another company or customer as the same account.
     pub move_users: bool,
     /// Whether companies can stand under companies.
     pub company_tree: bool,
+    /// How people can be given a credential.
+    pub methods: BTreeSet<Method>,
+    /// Whether it mails the links of [`Method::Invite`] itself, with a page of its own behind them.
+    pub invites: bool,
+    /// The roles that can be given to users, by their native names: `common-manager`, `nordlicht.helper`; none where that is any.
+    pub roles: Option<BTreeSet<SmolStr>>,
     /// Changes worth sending at once.
     pub concurrency: usize,
+}
+
+/// What a text may be. Lengths are in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Of what.
+    pub kind: Kind,
+    /// Which text.
+    pub field: Field,
+    /// The fewest characters.
+    pub least: usize,
+    /// The most characters.
+    pub most: usize,
+    /// Nothing but ASCII.
+    pub ascii: bool,
+    /// Characters that it may not have.
+    pub without: SmolStr,
+}
+
+impl Limit {
+    /// What the directory has against a text; nothing where it takes it.
+    pub fn refuses(&self, text: &str) -> Option<String> {
+        let Self { kind: _, field, least, most, ascii, without } = self;
+        let (name, count) = (field.name(), text.chars().count());
+        let forbidden = text.chars().find(|c| without.contains(*c));
+        match forbidden {
+            _ if count < *least => Some(format!("this directory wants at least {least} characters in `{name}`")),
+            _ if count > *most => {
+                Some(format!("this directory takes at most {most} characters in `{name}`, and these are {count}"))
+            }
+            _ if *ascii && !text.is_ascii() => Some(format!("this directory takes no other characters than ASCII in `{name}`")),
+            Some(c) => Some(format!("this directory takes no {c:?} in `{name}`")),
+            None => None,
+        }
+    }
 }
 
 impl Capabilities {
     /// Of a directory that has a place for everything: one of our own.
     pub fn everything() -> Self {
-        Self { fields: Field::ALL.into(), disable: true, move_users: true, company_tree: true, concurrency: 1 }
+        Self {
+            fields: Field::ALL.into(),
+            fixed: BTreeMap::new(),
+            limits: Vec::new(),
+            disable: true,
+            move_users: true,
+            company_tree: true,
+            methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
+            invites: false,
+            roles: None,
+            concurrency: 1,
+        }
     }
 }

@@ -161,7 +161,7 @@ fn decide(directory: &dyn Directory, request: &Request<'_>, observed: &Observed)
         desired,
         roles: &roles,
         observed,
-        capabilities: directory.capabilities(),
+        capabilities: &directory.capabilities(),
         scope,
         policy: &policy,
         approved: *approved,

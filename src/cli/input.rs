@@ -16,9 +16,11 @@ use super::{
     render::style::{WARNING, paint},
 };
 use crate::{
+    config::Config,
+    credential::Vault,
     desired::{Desired, desired},
     directory::{Accounts, Directory},
-    drivers,
+    drivers::{self, Opening},
     manifest::{self, Diagnostic, Extent, Input, Limits, LoadedProject, Problem, Project, Sources},
     model::{Key, visible},
 };
@@ -32,6 +34,8 @@ pub(crate) struct Home {
     pub(crate) base: PathBuf,
     /// Whether there is a project file.
     declared: bool,
+    /// `--new-ledger`
+    pub(crate) new_ledger: bool,
 }
 
 /// What was read.
@@ -49,8 +53,22 @@ pub(crate) struct Read {
 impl Home {
     /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
     pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
-        let opened = drivers::open(&self.project.directory, &self.base);
+        let opened = drivers::open(&self.opening(&self.vault()));
         opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::new(&self.base, Config::variable)
+    }
+
+    fn opening<'a>(&'a self, vault: &'a Vault) -> Opening<'a> {
+        Opening {
+            directory: &self.project.directory,
+            ledger: self.project.ledger.as_ref(),
+            base: &self.base,
+            vault,
+            new_ledger: self.new_ledger,
+        }
     }
 
     /// Whether there is anything to read.
@@ -66,7 +84,7 @@ impl Home {
 
     /// The accounts of the directory, where that does not check passwords itself. Nothing is read yet.
     pub(crate) fn accounts(&self) -> Result<Arc<dyn Accounts>, Failure> {
-        let opened = drivers::accounts(&self.project.directory, &self.base);
+        let opened = drivers::accounts(&self.opening(&self.vault()));
         opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 }
@@ -110,12 +128,12 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>, console: Console) 
         console.note(&format!("{word} `{file}` is not read: a project file has the name `{PROJECT}`\n"));
     }
     let Some(file) = place::project_file(arg.project.as_deref(), first.map(PathBuf::as_path))? else {
-        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
+        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false, new_ledger: false });
     };
     let base = place::folder(&file);
     let LoadedProject { project, sources } = manifest::load_project(&file);
     match project {
-        Ok(project) => Ok(Home { project, base, declared: true }),
+        Ok(project) => Ok(Home { project, base, declared: true, new_ledger: false }),
         Err(problems) => {
             let failure = Failure::invalid("the project file is wrong, so nothing is done");
             Err(failure.with(manifest::diagnose(&problems, &sources)))

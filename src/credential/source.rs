@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::model::{Namespace, SecretSource};
@@ -87,6 +87,24 @@ impl Vault {
                 }
             }
             (Self::Cluster(_), SecretSource::Env(_) | SecretSource::File(_)) => Err(SourceError::Machine),
+        }
+    }
+
+    /// Whether the same secrets are found here as there. What is on this machine is read when it is asked for.
+    pub fn same(&self, other: &Self) -> bool {
+        let alike = |it: &Result<SecretString, String>, other: &Result<SecretString, String>| match (it, other) {
+            (Ok(it), Ok(other)) => it.expose_secret() == other.expose_secret(),
+            (Err(it), Err(other)) => it == other,
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        };
+        match (self, other) {
+            (Self::Here { base: _, environment: _ }, Self::Here { base: _, environment: _ }) => true,
+            (Self::Cluster(ours), Self::Cluster(theirs)) => {
+                let same = |((it, value), (other, theirs))| it == other && alike(value, theirs);
+                ours.len() == theirs.len() && ours.iter().zip(theirs.iter()).all(same)
+            }
+            (Self::Here { base: _, environment: _ }, Self::Cluster(_))
+            | (Self::Cluster(_), Self::Here { base: _, environment: _ }) => false,
         }
     }
 

@@ -2,47 +2,40 @@
 //! core. Identifiers and the clock are deterministic, and it can be made to fail.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::format_smolstr;
 use tokio::sync::Semaphore;
 
 use crate::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, Lease, NewSecret, Right, Run},
-    model::{Body, Key, Kind, Name, Namespace, RemoteId, Version},
-    observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger, outside_id},
+    model::{Key, Name, Namespace, RemoteId},
+    observed::{Applied, Capabilities, CredentialMark, Live, Observed, Scope, Settings, Spent, Stranger},
     plan::Change,
 };
 
-use super::rows::{self, Above, Claim, Found, Secret, Step, Write};
+use super::{
+    rows::{self, Found, Secret, Step},
+    table::{Entry, Table, entry},
+};
 
 /// A directory in memory.
 #[derive(Debug)]
 pub struct Memory {
-    capabilities: Capabilities,
+    capabilities: Arc<Capabilities>,
     run: Arc<Semaphore>,
     write: Arc<Semaphore>,
     inner: Mutex<Inner>,
 }
 
-/// One object. The place within `found` is worked out anew at each look, from `parent`.
-#[derive(Debug, Clone)]
-struct Entry {
-    found: Found,
-    parent: Option<RemoteId>,
-}
-
 #[derive(Debug, Default)]
 struct Inner {
-    objects: BTreeMap<RemoteId, Entry>,
-    keys: BTreeMap<Key, RemoteId>,
-    claims: BTreeMap<(Claimed, SmolStr), RemoteId>,
-    children: BTreeSet<(RemoteId, RemoteId)>,
+    table: Table,
     losses: Vec<(Timestamp, Namespace)>,
     secrets: BTreeMap<RemoteId, NewSecret>,
     settings: BTreeMap<Name, Settings>,
@@ -61,15 +54,6 @@ struct Inner {
     blind: Option<ErrorKind>,
 }
 
-/// Within what a value is unique.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Claimed {
-    Username,
-    Email,
-    /// Titles within one company.
-    Title(RemoteId),
-}
-
 impl Default for Memory {
     fn default() -> Self {
         Self::new()
@@ -81,7 +65,7 @@ impl Memory {
     pub fn new() -> Self {
         let now = Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH);
         Self {
-            capabilities: Capabilities::everything(),
+            capabilities: Arc::new(Capabilities::everything()),
             run: Arc::new(Semaphore::new(1)),
             write: Arc::new(Semaphore::new(1)),
             inner: Mutex::new(Inner { now, ..Inner::default() }),
@@ -104,18 +88,18 @@ impl Memory {
         let mut places = Vec::new();
         for stranger in strangers {
             let parent = stranger.parent.clone();
-            inner.put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
+            inner.table.put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
         }
         for live in ours {
             places.push((live.id.clone(), live.state.above()));
-            inner.put(Entry { found: Found::Managed(Box::new(live)), parent: None }).expect("objects are unique");
+            inner.table.put(Entry { found: Found::Managed(Box::new(live)), parent: None }).expect("objects are unique");
         }
         for (id, above) in places {
             let Some(above) = above else { continue };
-            let parent = inner.resolve(&above).unwrap_or_else(|| panic!("{above} is there"));
-            let mut entry = inner.take(&id).expect("it was just put");
+            let parent = inner.table.resolve(&above).unwrap_or_else(|| panic!("{above} is there"));
+            let mut entry = inner.table.take(&id).expect("it was just put");
             entry.parent = Some(parent);
-            inner.put(entry).expect("titles are unique within a company");
+            inner.table.put(entry).expect("titles are unique within a company");
         }
         drop(inner);
         memory
@@ -124,7 +108,7 @@ impl Memory {
     /// The same directory that can do something else.
     #[must_use]
     pub fn capable(mut self, capabilities: Capabilities) -> Self {
-        self.capabilities = capabilities;
+        self.capabilities = Arc::new(capabilities);
         self
     }
 
@@ -134,7 +118,7 @@ impl Memory {
     /// Where another object has its identifier or a unique value of its own.
     pub fn insert_stranger(&self, stranger: Stranger) {
         let parent = stranger.parent.clone();
-        self.lock().put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
+        self.lock().table.put(Entry { found: Found::Stranger(Box::new(stranger)), parent }).expect("strangers are unique");
     }
 
     /// Changes a managed object behind our back, as a foreign tool would: its version changes too.
@@ -143,14 +127,14 @@ impl Memory {
     /// Where there is no such object, or it takes what another one has.
     pub fn tamper(&self, key: &Key, change: impl FnOnce(&mut Live)) {
         let mut inner = self.lock();
-        let id = inner.keys.get(key).cloned().unwrap_or_else(|| panic!("{key} is there"));
-        let mut entry = inner.take(&id).expect("it has just been found");
+        let id = inner.table.id(key).cloned().unwrap_or_else(|| panic!("{key} is there"));
+        let mut entry = inner.table.take(&id).expect("it has just been found");
         if let Found::Managed(live) = &mut entry.found {
             let next = live.version.as_ref().and_then(|it| it.0.parse::<u64>().ok()).unwrap_or_default() + 1;
             live.version = Some(rows::version(next));
             change(live);
         }
-        inner.put(entry).expect("it takes nothing from others");
+        inner.table.put(entry).expect("it takes nothing from others");
     }
 
     /// The time it is in the directory.
@@ -212,7 +196,7 @@ impl Memory {
     /// What is kept of an account's secret.
     pub fn secret(&self, key: &Key) -> Option<NewSecret> {
         let inner = self.lock();
-        inner.keys.get(key).and_then(|id| inner.secrets.get(id)).cloned()
+        inner.table.id(key).and_then(|id| inner.secrets.get(id)).cloned()
     }
 
     /// What it holds, without counting as a read: all losses ever, and the root it began with.
@@ -231,8 +215,8 @@ impl Directory for Memory {
         "memory"
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn capabilities(&self) -> Arc<Capabilities> {
+        Arc::clone(&self.capabilities)
     }
 
     async fn observe(&self, owner: &Name, _: &Scope, window: Duration) -> Result<Observed, DirectoryError> {
@@ -319,14 +303,8 @@ impl Directory for Memory {
 
 impl Inner {
     fn look(&self, owner: Option<&Name>, since: Option<Timestamp>) -> Observed {
-        let mut observed = Observed::default();
-        for entry in self.objects.values() {
-            match self.placed(entry) {
-                Found::Managed(live) => observed.ours.push(*live),
-                Found::Stranger(stranger) => observed.strangers.push(*stranger),
-            }
-        }
-        observed.ours.sort_unstable_by(|a, b| a.state.key.cmp(&b.state.key));
+        let (ours, strangers) = self.table.look();
+        let mut observed = Observed { ours, strangers, ..Observed::default() };
         for (_, namespace) in self.losses.iter().filter(|(at, _)| since.is_none_or(|since| *at > since)) {
             *observed.spent.0.entry(namespace.clone()).or_default() += 1;
         }
@@ -337,58 +315,35 @@ impl Inner {
         observed
     }
 
-    /// An object with its place as it is now.
-    fn placed(&self, entry: &Entry) -> Found {
-        let mut found = entry.found.clone();
-        if let Found::Managed(live) = &mut found {
-            live.state.place = entry.parent.as_ref().and_then(|id| {
-                let above = &self.objects.get(id)?.found;
-                let key = above.key().map(|key| (&key.namespace, &key.name));
-                Above { id, kind: above.kind(), key }.place(&live.state.key.namespace)
-            });
-        }
-        found
-    }
-
-    fn resolve(&self, above: &Key) -> Option<RemoteId> {
-        let outside = || {
-            let id = outside_id(above.name.as_str())?;
-            let alike = |entry: &&Entry| Name::nearest(&entry.found.id().0).is_some_and(|name| name.as_str() == id);
-            let entry = self.objects.values().find(alike)?;
-            (entry.found.kind() == above.kind).then(|| entry.found.id().clone())
-        };
-        self.keys.get(above).cloned().or_else(outside)
-    }
-
     fn execute(&mut self, change: &Change, run: &Run) -> Result<Executed, DirectoryError> {
-        let id = change.remote.as_ref().or_else(|| self.keys.get(&change.key));
-        let old = id.and_then(|id| self.objects.get(id)).cloned();
-        let found = old.as_ref().map(|entry| self.placed(entry));
+        let id = change.remote.as_ref().or_else(|| self.table.id(&change.key));
+        let old = id.and_then(|id| self.table.get(id)).cloned();
+        let found = old.as_ref().map(|entry| self.table.placed(entry));
         let lost = if run.losses_allowed { 0 } else { change.loss };
         let loser = rows::loses(change, found.as_ref());
         let (id, version) = match (rows::step(change, found.as_ref(), self.now)?, old) {
             (Step::Settled(executed), _) => return Ok(executed),
             (Step::Insert(write), _) => {
-                let parent = self.parent(change, &write, None)?;
+                let parent = self.table.parent(change, &write, None)?;
                 self.ids += 1;
                 let id = RemoteId(format_smolstr!("m{:07}", self.ids));
                 let version = rows::version(write.version);
                 let entry = entry(id.clone(), self.now, write, parent);
-                self.put(entry).map_err(|claim| rows::taken(change, claim))?;
+                self.table.put(entry).map_err(|claim| rows::taken(change, claim))?;
                 (id, Some(version))
             }
             (Step::Replace(write), Some(old)) => {
                 let id = old.found.id().clone();
-                let parent = if write.stays { old.parent.clone() } else { self.parent(change, &write, Some(&id))? };
+                let parent = if write.stays { old.parent.clone() } else { self.table.parent(change, &write, Some(&id))? };
                 let version = rows::version(write.version);
                 let (unused, secret) = (self.unused_after(&old.found, write.secret), write.secret);
                 let mut entry = entry(id.clone(), old.found.created_at(), write, parent);
                 if let Found::Managed(live) = &mut entry.found {
                     live.unused_until = unused;
                 }
-                self.take(&id);
-                if let Err(claim) = self.put(entry) {
-                    self.put(old).expect("it was there before");
+                self.table.take(&id);
+                if let Err(claim) = self.table.put(entry) {
+                    self.table.put(old).expect("it was there before");
                     return Err(rows::taken(change, claim));
                 }
                 if secret != Secret::Stays {
@@ -398,11 +353,11 @@ impl Inner {
             }
             (Step::Remove(_), Some(old)) => {
                 let id = old.found.id().clone();
-                let count = self.children.range((id.clone(), RemoteId(SmolStr::default()))..).take_while(|it| it.0 == id).count();
+                let count = self.table.children(&id);
                 if count > 0 {
-                    return Err(rows::inhabited(change, count as u64));
+                    return Err(rows::inhabited(change, count));
                 }
-                self.take(&id);
+                self.table.take(&id);
                 (id, None)
             }
             (Step::Replace(_) | Step::Remove(_), None) => return Err(rows::failure(change, ErrorKind::Moved)),
@@ -414,25 +369,12 @@ impl Inner {
 
     /// Does something to an account that owes this; `None` from `act` is one that does not.
     fn owing<T>(&mut self, debt: &Debt, act: impl FnOnce(&mut Live) -> Option<T>) -> Result<T, DirectoryError> {
-        let done = match self.objects.get_mut(&debt.id).map(|entry| &mut entry.found) {
+        let done = match self.table.get_mut(&debt.id).map(|entry| &mut entry.found) {
             Some(Found::Managed(live)) if live.credential == debt.owed && debt.owed.is_owed() => act(live),
             Some(Found::Managed(_) | Found::Stranger(_)) | None => None,
         };
         self.writes += u64::from(done.is_some());
         done.ok_or_else(|| DirectoryError::new(format!("give {} its credential", debt.key), ErrorKind::Moved))
-    }
-
-    fn parent(&self, change: &Change, write: &Write<'_>, id: Option<&RemoteId>) -> Result<Option<RemoteId>, DirectoryError> {
-        let Some(above) = write.to.above() else { return Ok(None) };
-        let parent = self.resolve(&above).ok_or_else(|| rows::homeless(change, &above))?;
-        let mut next = Some(&parent);
-        while let Some(up) = next {
-            if Some(up) == id {
-                return Err(rows::cyclic(change));
-            }
-            next = self.objects.get(up).and_then(|entry| entry.parent.as_ref());
-        }
-        Ok(Some(parent))
     }
 
     /// Until when the secret of an account is unused, after a write.
@@ -446,46 +388,6 @@ impl Inner {
             Secret::Dies => None,
             Secret::DiesUnused => until.map(|until| until.min(self.now)),
         }
-    }
-
-    /// Takes an object out, with everything it claims.
-    fn take(&mut self, id: &RemoteId) -> Option<Entry> {
-        let entry = self.objects.remove(id)?;
-        if let Some(key) = entry.found.key() {
-            self.keys.remove(key);
-        }
-        for claim in claims(&entry) {
-            self.claims.remove(&claim);
-        }
-        if let Some(parent) = &entry.parent {
-            self.children.remove(&(parent.clone(), id.clone()));
-        }
-        Some(entry)
-    }
-
-    /// Puts an object in, unless something it claims is taken.
-    fn put(&mut self, entry: Entry) -> Result<(), Claim> {
-        let id = entry.found.id().clone();
-        if self.objects.contains_key(&id) || entry.found.key().is_some_and(|key| self.keys.contains_key(key)) {
-            return Err(Claim::Key);
-        }
-        let claims = claims(&entry);
-        if let Some((claimed, _)) = claims.iter().find(|claim| self.claims.contains_key(claim)) {
-            return Err(match claimed {
-                Claimed::Username => Claim::Username,
-                Claimed::Email => Claim::Email,
-                Claimed::Title(_) => Claim::Title,
-            });
-        }
-        self.claims.extend(claims.into_iter().map(|claim| (claim, id.clone())));
-        if let Some(key) = entry.found.key() {
-            self.keys.insert(key.clone(), id.clone());
-        }
-        if let Some(parent) = &entry.parent {
-            self.children.insert((parent.clone(), id.clone()));
-        }
-        self.objects.insert(id, entry);
-        Ok(())
     }
 }
 
@@ -501,58 +403,4 @@ fn fails(failing: &mut Option<(u64, ErrorKind)>, debt: &Debt) -> Result<(), Dire
         None => {}
     }
     Ok(())
-}
-
-/// The row that a write makes.
-fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, parent: Option<RemoteId>) -> Entry {
-    let Write { to, credential, secret: _, retired_at, source, stays: _, version, fields: _ } = write;
-    let version: Option<Version> = Some(rows::version(version));
-    let found = if to.owner.is_some() {
-        let (state, left_enabled) = (to.clone(), to.enabled);
-        let unused_until = None;
-        Found::Managed(Box::new(Live {
-            state,
-            id,
-            version,
-            left_enabled,
-            credential,
-            unused_until,
-            retired_at,
-            created_at,
-            source,
-        }))
-    } else {
-        let (label, email) = match &to.body {
-            Body::Role(_) => (SmolStr::new(to.key.name.as_str()), None),
-            Body::Company(company) => (SmolStr::new(company.display_name.as_str()), None),
-            Body::Customer(customer) => (SmolStr::new(customer.display_name.as_str()), None),
-            Body::User(user) => (SmolStr::new(user.username.as_str()), Some(SmolStr::new(user.email.as_str()))),
-        };
-        let (kind, enabled, fit, parent) = (to.key.kind, to.enabled, Ok(to.body.clone()), parent.clone());
-        let locked = to.locked.clone();
-        Found::Stranger(Box::new(Stranger { id, kind, parent, label, email, enabled, locked, version, created_at, fit }))
-    };
-    Entry { found, parent }
-}
-
-/// What an object has that no other may have, apart from its key.
-fn claims(entry: &Entry) -> Vec<(Claimed, SmolStr)> {
-    let body = match &entry.found {
-        Found::Managed(live) => Some(&live.state.body),
-        Found::Stranger(stranger) => stranger.fit.as_ref().ok(),
-    };
-    match (body, &entry.found) {
-        (Some(Body::User(user)), _) => {
-            vec![(Claimed::Username, SmolStr::new(user.username.as_str())), (Claimed::Email, SmolStr::new(user.email.as_str()))]
-        }
-        (Some(Body::Customer(customer)), _) => {
-            let title = |parent: &RemoteId| (Claimed::Title(parent.clone()), SmolStr::new(customer.display_name.as_str()));
-            entry.parent.iter().map(title).collect()
-        }
-        (None, Found::Stranger(stranger)) if stranger.kind == Kind::User => {
-            let email = stranger.email.iter().map(|email| (Claimed::Email, SmolStr::new(email.to_lowercase())));
-            email.chain([(Claimed::Username, SmolStr::new(stranger.label.to_lowercase()))]).collect()
-        }
-        (Some(Body::Role(_) | Body::Company(_)) | None, _) => Vec::new(),
-    }
 }

@@ -7,7 +7,7 @@ use super::{Shared, cluster::Cluster};
 use crate::{
     credential::{Fetched, SecretString, Vault},
     mail::{Closed, Mailer, Post},
-    manifest::{Project, Transport},
+    manifest::{LedgerSpec, Project, Transport},
     model::{Namespace, SecretSource},
     plan::{Change, Plan},
 };
@@ -21,6 +21,23 @@ pub(super) async fn fetch(cluster: &Cluster, plan: &Plan) -> Vault {
         if !fetched.contains_key(&(namespace.clone(), source.clone())) {
             let value = one(cluster, &namespace, name.as_str(), key).await;
             fetched.insert((namespace, source), value);
+        }
+    }
+    Vault::Cluster(Arc::new(fetched))
+}
+
+/// Reads the secrets that a directory and its ledger are opened with: of our own namespace.
+pub(super) async fn ways_in(shared: &Shared, project: &Project) -> Vault {
+    let mut fetched = Fetched::new();
+    let ledger = match &project.ledger {
+        Some(LedgerSpec::Postgres(settings)) => Some(&settings.url),
+        Some(LedgerSpec::Sqlite(_)) | None => None,
+    };
+    let own = Namespace::new(&shared.settings.own).unwrap_or(Namespace::DEFAULT);
+    for source in project.directory.secret().into_iter().chain(ledger) {
+        if let SecretSource::SecretRef { name, key } = source {
+            let value = one(&shared.cluster, &own, name.as_str(), key).await;
+            fetched.insert((Namespace::GLOBAL, source.clone()), value);
         }
     }
     Vault::Cluster(Arc::new(fetched))

@@ -131,8 +131,8 @@ pub enum Tls {
 pub enum LedgerSpec {
     /// In an `SQLite` file, relative to the project file.
     Sqlite(PathBuf),
-    /// In `PostgreSQL`; not in this release.
-    Postgres,
+    /// In a `PostgreSQL` database.
+    Postgres(PostgresSettings),
 }
 
 /// A region of the project.
@@ -150,8 +150,79 @@ pub enum DirectorySpec {
         /// As written; relative to the project file.
         path: PathBuf,
     },
-    /// One that this release reads the settings of and cannot open; the name is the key in the project file: `keycloak`.
+    /// A `PostgreSQL` database.
+    Postgres(PostgresSettings),
+    /// A Keycloak realm.
+    Keycloak(KeycloakSettings),
+    /// A SCIM 2.0 service.
+    Scim(ScimSettings),
+    /// An LDAP server.
+    Ldap(LdapSettings),
+    /// One that this release reads the settings of and cannot open; the name is the key in the project file: `thingsboard`.
     Other(&'static str),
+}
+
+impl DirectorySpec {
+    /// The secret that it takes to get in, where it takes one.
+    pub fn secret(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Postgres(PostgresSettings { url, schema: _ }) => Some(url),
+            Self::Keycloak(settings) => Some(&settings.client_secret),
+            Self::Scim(ScimSettings { url: _, token }) => Some(token),
+            Self::Ldap(settings) => Some(&settings.password),
+            Self::Sqlite { path: _ } | Self::Other(_) => None,
+        }
+    }
+}
+
+/// How to get to a `PostgreSQL` database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresSettings {
+    /// `postgres://…`, with the password in it.
+    pub url: SecretSource,
+    /// The schema that the tables are in.
+    pub schema: String,
+}
+
+/// How to get to a Keycloak realm, and what is what in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeycloakSettings {
+    /// The base URL, without a slash at the end.
+    pub url: String,
+    /// The realm.
+    pub realm: String,
+    /// The client we sign in as.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretSource,
+    /// What companies are there.
+    pub companies: KeycloakCompanies,
+    /// What roles are there.
+    pub roles: KeycloakRoles,
+    /// The company of users in no group.
+    pub root_company: Option<Name>,
+}
+
+/// How to get to a SCIM service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScimSettings {
+    /// The base URL, without a slash at the end.
+    pub url: String,
+    /// The bearer token.
+    pub token: SecretSource,
+}
+
+/// How to get to an LDAP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LdapSettings {
+    /// `ldaps://…`
+    pub url: String,
+    /// What everything is below.
+    pub base_dn: String,
+    /// Whom we sign in as.
+    pub bind_dn: String,
+    /// With what.
+    pub password: SecretSource,
 }
 
 /// A share in hundredths of a percent, so that it compares exactly: `10%` is 1000.

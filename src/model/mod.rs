@@ -18,6 +18,6 @@ pub use field::{Field, FieldChange, FieldValue};
 pub use key::{Key, KeyError, Kind};
 pub use name::{Name, Namespace, ValueError};
 pub use role::{RoleTable, built_in_roles};
-pub use secret::{PasswordHash, TokenHash};
+pub use secret::{PasswordHash, PlainPassword, TokenHash};
 pub use state::{Credential, Deletion, Method, Place, RemoteId, SecretSource, State, Version};
 pub use text::{Country, Email, Line, Paragraph, Phone, Username, visible};

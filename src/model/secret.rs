@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 /// A password as it is kept: a PHC string (`$argon2id$v=19$m=…,t=…,p=…$SALT$HASH`,
 /// <https://github.com/P-H-C/phc-string-format>). Whether it is a sound one is for whoever makes it to see to.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +24,28 @@ impl PasswordHash {
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
+    }
+}
+
+/// A password itself, on its way to a directory that takes no hash. It is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainPassword(Zeroizing<Box<str>>);
+
+impl PlainPassword {
+    /// Takes a password as it is.
+    pub fn new(password: impl Into<Box<str>>) -> Self {
+        Self(Zeroizing::new(password.into()))
+    }
+
+    /// The password: for the directory that keeps it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlainPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainPassword(…)")
     }
 }
 

@@ -78,7 +78,7 @@ impl std::borrow::Borrow<str> for RemoteId {
 pub struct Version(pub SmolStr);
 
 /// How a person gets to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Method {
     /// A one-time set-password link by mail.
     Invite,

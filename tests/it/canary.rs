@@ -222,7 +222,7 @@ fn audit_is_silent(nest: &Nest) {
 #[test]
 fn nothing_that_holds_a_secret_can_be_shown() {
     let debt = Debt { key: "user/a/b".parse().unwrap(), id: RemoteId("1".into()), owed: CredentialMark::Owed("".into()) };
-    let password = NewSecret::Password { hash: PasswordHash::new("$argon2id$CANARY"), must_change: false };
+    let password = NewSecret::Password { hash: PasswordHash::new("$argon2id$CANARY"), plain: None, must_change: false };
     for secret in [password, NewSecret::Link(TokenHash::of(b"CANARY"))] {
         let shown = format!("{:?}", Issue { debt: debt.clone(), secret, until: None });
         assert!(!shown.contains("CANARY") && !shown.contains("argon2") && shown.contains("(…)"), "{shown}");

@@ -82,7 +82,16 @@ fn other_directories_are_understood() {
             read(&format!("spec:\n  directory:\n    {spec}\n  ledger: {{ postgres: {{ url: {{ env: LEDGER_URL }} }} }}\n"))
                 .project
                 .unwrap();
-        assert_eq!(project.directory, DirectorySpec::Other(name));
+        let found = match &project.directory {
+            DirectorySpec::Sqlite { path: _ } => "sqlite",
+            DirectorySpec::Postgres(_) => "postgres",
+            DirectorySpec::Keycloak(_) => "keycloak",
+            DirectorySpec::Scim(_) => "scim",
+            DirectorySpec::Ldap(_) => "ldap",
+            DirectorySpec::Other(name) => *name,
+        };
+        assert_eq!(found, name);
+        assert_eq!(project.directory.secret().is_some(), name != "thingsboard");
     }
 }
 

@@ -42,7 +42,7 @@ const CHUNK: usize = 1_000;
 pub struct Sqlite {
     name: String,
     path: PathBuf,
-    capabilities: Capabilities,
+    capabilities: Arc<Capabilities>,
     writer: Arc<Mutex<Option<Writer>>>,
     past: Arc<Mutex<Option<history::Known>>>,
 }
@@ -65,7 +65,7 @@ impl Sqlite {
         Ok(Self {
             name: format!("sqlite: {}", path.display()),
             path: base.join(path),
-            capabilities: Capabilities::everything(),
+            capabilities: Arc::new(Capabilities::everything()),
             writer: Arc::default(),
             past: Arc::default(),
         })
@@ -104,8 +104,8 @@ impl Directory for Sqlite {
         &self.name
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn capabilities(&self) -> Arc<Capabilities> {
+        Arc::clone(&self.capabilities)
     }
 
     /// Reads everything whatever the scope: it costs about as much as finding out what may be left out.

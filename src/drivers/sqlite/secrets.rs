@@ -43,6 +43,11 @@ fn moved(debt: &Debt, cause: &'static str) -> DirectoryError {
     DirectoryError::new(format!("give {} its credential", debt.key), ErrorKind::Moved).because(cause)
 }
 
+/// A database mails nothing, and says so ([`Capabilities::invites`](crate::observed::Capabilities::invites)).
+fn no_mail(debt: &Debt) -> DirectoryError {
+    DirectoryError::new(format!("give {} its credential", debt.key), ErrorKind::Rejected).because("it mails no links itself")
+}
+
 /// Stores secrets, each in place of whatever its account had.
 pub(super) fn issue(
     connection: &mut Connection,
@@ -63,8 +68,12 @@ pub(super) fn issue(
                 continue;
             };
             let (password, token, must_change) = match secret {
-                NewSecret::Password { hash, must_change } => (Some(hash.expose()), None, *must_change),
+                NewSecret::Password { hash, plain: _, must_change } => (Some(hash.expose()), None, *must_change),
                 NewSecret::Link(token) => (None, Some(token.expose()), false),
+                NewSecret::Invitation(_) => {
+                    outcomes.push(Err(no_mail(debt)));
+                    continue;
+                }
             };
             let now = Timestamp::now().as_microsecond();
             transaction.prepare_cached(store)?.execute(params![row, password, token, must_change, now])?;

@@ -30,11 +30,12 @@ use self::{
     tell::earlier,
     trouble::{Trouble, backoff},
 };
-use super::{Shared, binding::Binding, cluster::ClusterError, gate::Gate, index::View, item::Item, status::Verdict};
+use super::{Shared, binding::Binding, cluster::ClusterError, gate::Gate, index::View, item::Item, secrets, status::Verdict};
 use crate::{
+    credential::Vault,
     directory::{Directory, DirectoryError, ErrorKind, Right},
-    drivers,
-    manifest::Project,
+    drivers::{self, Opening},
+    manifest::{LedgerSpec, Project},
     model::{Key, Kind, Name},
     observed::{Scope, Settings},
     pipeline::{self, Leases, Seen},
@@ -64,6 +65,8 @@ impl From<DirectoryError> for Failure {
 struct Backend {
     uid: SmolStr,
     generation: i64,
+    /// What it was opened with.
+    vault: Vault,
     directory: Arc<dyn Directory>,
 }
 
@@ -171,9 +174,16 @@ impl Worker {
                 return self.unable(&view, None, "Invalid", &problem, None).await;
             }
         };
-        let backend = match self.open(&view.binding, &project) {
+        let backend = match self.open(&view.binding, &project).await {
             Ok(backend) => backend,
-            Err(error) => return self.unable(&view, Some(&project), "Unsupported", &error.chain(), None).await,
+            Err(error) => {
+                // A Secret may come to be there without anything else changing.
+                let secret = project.directory.secret().is_some() && error.kind != ErrorKind::Rejected;
+                let again = secret.then(|| Instant::now() + backoff(self.failures, &self.name));
+                self.failures += u32::from(secret);
+                let reason = if secret { "DirectoryUnavailable" } else { "Unsupported" };
+                return self.unable(&view, Some(&project), reason, &error.chain(), again).await;
+            }
         };
         let rows = self.sort(&view, Some(&project)).await;
         self.note_asked(&rows);
@@ -198,21 +208,31 @@ impl Worker {
 
     /// Opens what the Directory goes to, once for each state of its `spec`. What was held is judged anew then: a budget may be
     /// another one.
-    fn open(&mut self, binding: &Binding, project: &Project) -> Result<Arc<dyn Directory>, DirectoryError> {
+    /// Another secret opens it anew and changes nothing of that.
+    async fn open(&mut self, binding: &Binding, project: &Project) -> Result<Arc<dyn Directory>, DirectoryError> {
+        let vault = secrets::ways_in(&self.shared, project).await;
         if let Some(open) = &self.backend
             && open.uid == binding.uid
             && open.generation == binding.generation
+            && open.vault.same(&vault)
         {
             return Ok(Arc::clone(&open.directory));
         }
-        let directory = drivers::open(&project.directory, &self.shared.settings.base)?;
-        if self.backend.is_some() {
+        let own = LedgerSpec::Sqlite(format!("tenantry-ledger-{}.db", self.name).into());
+        let directory = drivers::open(&Opening {
+            directory: &project.directory,
+            ledger: project.ledger.as_ref().or(Some(&own)),
+            base: &self.shared.settings.base,
+            vault: &vault,
+            new_ledger: false,
+        })?;
+        if self.backend.as_ref().is_some_and(|open| open.uid != binding.uid || open.generation != binding.generation) {
             self.gate.clear();
             self.troubles.clear();
             self.made.clear();
         }
         self.backend =
-            Some(Backend { uid: binding.uid.clone(), generation: binding.generation, directory: Arc::clone(&directory) });
+            Some(Backend { uid: binding.uid.clone(), generation: binding.generation, vault, directory: Arc::clone(&directory) });
         Ok(directory)
     }
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use smol_str::SmolStr;
 
 use super::{
-    Budget, BudgetSpec, DirectoryChoice, DirectorySpec, LedgerChoice, LedgerSpec, LinksSpec, Mail, MailSpec, Passwords,
-    PasswordsSpec, Percent, Project, ProjectSpec, Region, RegionSpec, SecretSpec, SmtpSpec, SqliteSpec, Tls, Transport,
-    ValidForSpec,
+    Budget, BudgetSpec, DirectoryChoice, DirectorySpec, KeycloakSettings, KeycloakSpec, LdapSettings, LdapSpec, LedgerChoice,
+    LedgerSpec, LinksSpec, Mail, MailSpec, Passwords, PasswordsSpec, Percent, PostgresSettings, PostgresSpec, Project, ProjectSpec,
+    Region, RegionSpec, ScimSettings, ScimSpec, SecretSpec, SmtpSpec, SqliteSpec, Tls, Transport, ValidForSpec,
 };
 use crate::{
     manifest::{
@@ -72,31 +72,26 @@ fn directory_spec(choice: &DirectoryChoice, it: &mut Lowering<'_>) -> Option<Dir
         found.push(DirectorySpec::Sqlite { path: path.map_or_else(|| "tenantry.db".into(), PathBuf::from) });
     }
     if let Some(spec) = postgres {
-        secret("spec.directory.postgres.url", &spec.url, it);
-        found.push(DirectorySpec::Other("postgres"));
+        found.extend(postgres_of("spec.directory.postgres", spec, it).map(DirectorySpec::Postgres));
     }
     if let Some(spec) = keycloak {
-        server("spec.directory.keycloak.url", &spec.url, &["https", "http"], it);
-        secret("spec.directory.keycloak.clientSecret", &spec.client_secret, it);
-        it.name("spec.directory.keycloak.rootCompany", spec.root_company.as_ref());
-        found.push(DirectorySpec::Other("keycloak"));
+        found.extend(keycloak_of(spec, it).map(DirectorySpec::Keycloak));
     }
-    if let Some(spec) = scim {
-        server("spec.directory.scim.url", &spec.url, &["https", "http"], it);
-        secret("spec.directory.scim.token", &spec.token, it);
-        found.push(DirectorySpec::Other("scim"));
+    if let Some(ScimSpec { url, token }) = scim {
+        let url = server("spec.directory.scim.url", url, &["https", "http"], it);
+        let token = secret("spec.directory.scim.token", token, it);
+        found.extend(url.zip(token).map(|(url, token)| DirectorySpec::Scim(ScimSettings { url, token })));
     }
     if let Some(spec) = ldap {
-        server("spec.directory.ldap.url", &spec.url, &["ldaps", "ldap", "ldapi"], it);
-        secret("spec.directory.ldap.password", &spec.password, it);
-        found.push(DirectorySpec::Other("ldap"));
+        found.extend(ldap_of(spec, it).map(DirectorySpec::Ldap));
     }
     if let Some(spec) = thingsboard {
         server("spec.directory.thingsboard.url", &spec.url, &["https", "http"], it);
         secret("spec.directory.thingsboard.apiKey", &spec.api_key, it);
         found.push(DirectorySpec::Other("thingsboard"));
     }
-    match found.len() {
+    let given = [sqlite.is_some(), postgres.is_some(), keycloak.is_some(), scim.is_some(), ldap.is_some(), thingsboard.is_some()];
+    match given.into_iter().filter(|it| *it).count() {
         1 => found.pop(),
         0 => {
             it.refuse("spec.directory", ValueError::new("names no directory").hint("for example `sqlite: { path: tenantry.db }`"));
@@ -109,6 +104,50 @@ fn directory_spec(choice: &DirectoryChoice, it: &mut Lowering<'_>) -> Option<Dir
     }
 }
 
+fn postgres_of(path: &str, spec: &PostgresSpec, it: &mut Lowering<'_>) -> Option<PostgresSettings> {
+    let PostgresSpec { url, schema } = spec;
+    let url = secret(&format!("{path}.url"), url, it);
+    let schema = it.optional(&format!("{path}.schema"), schema.as_ref(), identifier);
+    Some(PostgresSettings { url: url?, schema: schema.unwrap_or_else(|| "tenantry".into()) })
+}
+
+/// A name that needs no quotes in SQL, and no thought either (postgresql.org, 4.1.1).
+fn identifier(text: &str) -> Result<String, ValueError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let begins = |c: char| c.is_ascii_lowercase() || c == '_';
+    if text.len() <= 63 && text.starts_with(begins) && text.chars().all(fits) && !text.starts_with("pg_") {
+        return Ok(text.to_owned());
+    }
+    Err(ValueError::new("must be lower-case letters, digits and `_`, at most 63, and not begin with a digit or `pg_`"))
+}
+
+fn keycloak_of(spec: &KeycloakSpec, it: &mut Lowering<'_>) -> Option<KeycloakSettings> {
+    let KeycloakSpec { url, realm, client_id, client_secret, companies, roles, root_company } = spec;
+    let url = server("spec.directory.keycloak.url", url, &["https", "http"], it);
+    let realm = it.value("spec.directory.keycloak.realm", realm, one_line);
+    let client_id = it.value("spec.directory.keycloak.clientId", client_id, one_line);
+    let client_secret = secret("spec.directory.keycloak.clientSecret", client_secret, it);
+    let root_company = it.name("spec.directory.keycloak.rootCompany", root_company.as_ref());
+    Some(KeycloakSettings {
+        url: url?,
+        realm: realm?.into(),
+        client_id: client_id?.into(),
+        client_secret: client_secret?,
+        companies: companies.unwrap_or_default(),
+        roles: roles.unwrap_or_default(),
+        root_company,
+    })
+}
+
+fn ldap_of(spec: &LdapSpec, it: &mut Lowering<'_>) -> Option<LdapSettings> {
+    let LdapSpec { url, base_dn, bind_dn, password } = spec;
+    let url = server("spec.directory.ldap.url", url, &["ldaps", "ldap", "ldapi"], it);
+    let base_dn = it.value("spec.directory.ldap.baseDn", base_dn, one_line);
+    let bind_dn = it.value("spec.directory.ldap.bindDn", bind_dn, one_line);
+    let password = secret("spec.directory.ldap.password", password, it);
+    Some(LdapSettings { url: url?, base_dn: base_dn?.into(), bind_dn: bind_dn?.into(), password: password? })
+}
+
 fn ledger_of(choice: &LedgerChoice, it: &mut Lowering<'_>) -> Option<LedgerSpec> {
     match choice {
         LedgerChoice { sqlite: Some(SqliteSpec { path }), postgres: None } => {
@@ -116,8 +155,7 @@ fn ledger_of(choice: &LedgerChoice, it: &mut Lowering<'_>) -> Option<LedgerSpec>
             Some(LedgerSpec::Sqlite(path.map_or_else(|| "tenantry-ledger.db".into(), PathBuf::from)))
         }
         LedgerChoice { sqlite: None, postgres: Some(spec) } => {
-            secret("spec.ledger.postgres.url", &spec.url, it);
-            Some(LedgerSpec::Postgres)
+            postgres_of("spec.ledger.postgres", spec, it).map(LedgerSpec::Postgres)
         }
         LedgerChoice { sqlite: _, postgres: _ } => {
             it.refuse("spec.ledger", ValueError::new("must name exactly one of `sqlite` and `postgres`"));
@@ -232,8 +270,17 @@ fn secret(path: &str, spec: &SecretSpec, it: &mut Lowering<'_>) -> Option<Secret
     parts::source(path, env.as_ref(), file.as_ref(), secret_ref.as_ref(), it)
 }
 
-fn server(path: &str, text: &UrlText, schemes: &[&str], it: &mut Lowering<'_>) {
-    it.value(path, text, |text| url(text, schemes));
+/// Where a server is, without a slash at the end. A credential goes there: over TLS, or it stays on this machine. (`ldap://`
+/// begins in the clear and turns to TLS before it signs in.)
+fn server(path: &str, text: &UrlText, schemes: &[&str], it: &mut Lowering<'_>) -> Option<String> {
+    let found = it.value(path, text, |text| {
+        let found = url(text, schemes)?;
+        if text.starts_with("http://") && !is_loopback(text) {
+            return Err(ValueError::new("must begin with `https://`: a credential goes there"));
+        }
+        Ok(found)
+    });
+    found.map(|url| url.trim_end_matches('/').to_owned())
 }
 
 fn url(text: &str, schemes: &[&str]) -> Result<SmolStr, ValueError> {
@@ -266,12 +313,17 @@ fn base_of_links(text: &str) -> Result<SmolStr, ValueError> {
             "must be a plain address, such as `https://accounts.acme.example/people`: no `?`, `#`, `%` or `..`",
         ));
     }
-    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |it| it.0);
-    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-    if text.starts_with("http://") && !loopback {
+    if text.starts_with("http://") && !is_loopback(text) {
         return Err(ValueError::new("must begin with `https://`: whoever reads a link on its way can set the password"));
     }
     Ok(found)
+}
+
+/// Whether the host of a URL is this machine.
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or("", |it| it.1).split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |it| it.0);
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 fn host_name(text: &str) -> Result<SmolStr, ValueError> {

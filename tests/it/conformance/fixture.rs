@@ -297,7 +297,7 @@ pub(crate) fn link(live: &Live, token: &str, until: Option<Timestamp>) -> Issue 
 
 /// A password to store for somebody. It is no real hash.
 pub(crate) fn password(live: &Live, phc: &str, must_change: bool, until: Option<Timestamp>) -> Issue {
-    let secret = NewSecret::Password { hash: PasswordHash::new(phc), must_change };
+    let secret = NewSecret::Password { hash: PasswordHash::new(phc), plain: None, must_change };
     Issue { debt: debt(live), secret, until }
 }
 

@@ -51,7 +51,7 @@ fn a_new_account_gets_its_secret_once() {
     assert_eq!((mark(&world, U), mark(&world, "user/default/w")), (given(""), CredentialMark::None));
     assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Link(_))));
     let temporary = world.directory.secret(&key("user/default/v"));
-    assert!(matches!(temporary, Some(NewSecret::Password { hash: _, must_change: true })));
+    assert!(matches!(temporary, Some(NewSecret::Password { hash: _, plain: _, must_change: true })));
     world.bring(&format!("{HOME} title=T"));
     world.bring("company c title=X; user u company=c method=Temporary email=n@x.example; user v company=c method=Invite; user w company=c method=Invite");
     assert_eq!(world.letters.sent().len(), 2, "never again because something else changed");
@@ -239,7 +239,7 @@ fn a_secret_that_cannot_be_read_or_is_too_weak_leaves_the_debt() {
     assert_eq!((mark(&world, U), world.directory.secret(&key(U))), (owed(""), None));
     world.bring(&text("GOOD", "HASH"));
     for user in [U, "user/default/v"] {
-        assert!(matches!(world.directory.secret(&key(user)), Some(NewSecret::Password { hash: _, must_change: false })));
+        assert!(matches!(world.directory.secret(&key(user)), Some(NewSecret::Password { hash: _, plain: _, must_change: false })));
         assert!(world.live(user).unused_until.is_none());
     }
     assert!(world.letters.sent().is_empty());
@@ -379,7 +379,7 @@ fn what_a_reset_killed_does_not_come_back_by_the_way_of_a_document() {
     world.expect(text, &["credential user/default/u Owed"]);
     world.bring(text);
     assert_eq!(world.letters.sent().len(), 1, "the reset is made good as it was asked for");
-    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: true })));
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, plain: _, must_change: true })));
     // Nor by being locked and unlocked before it was used.
     order(&mut world, U, Order::Lock(tenantry::model::Paragraph::new("leaked").unwrap()));
     order(&mut world, U, Order::Unlock(Method::Invite));
@@ -388,7 +388,7 @@ fn what_a_reset_killed_does_not_come_back_by_the_way_of_a_document() {
     assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Link(_))));
     // A new request of the document is one.
     world.bring("company c; user u company=c method=Secret env=GOOD reset=1");
-    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, must_change: false })));
+    assert!(matches!(world.directory.secret(&key(U)), Some(NewSecret::Password { hash: _, plain: _, must_change: false })));
 }
 
 #[test]

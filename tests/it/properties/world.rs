@@ -101,7 +101,7 @@ impl World {
             aside: std::collections::BTreeMap::new(),
             gently: false,
         };
-        let capabilities = self.directory.capabilities();
+        let capabilities = &self.directory.capabilities();
         plan::plan(&Input { directory: "memory", desired, roles, observed, capabilities, scope, policy, approved })
     }
 

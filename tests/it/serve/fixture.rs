@@ -68,7 +68,7 @@ impl World {
     /// Gives somebody a password.
     pub(super) async fn password(&self, called: &str, password: &str, must_change: bool, minutes: i64) {
         let hash = Hasher::default().hash(SecretString::from(password)).await.unwrap();
-        self.give(called, NewSecret::Password { hash, must_change }, minutes).await;
+        self.give(called, NewSecret::Password { hash, plain: None, must_change }, minutes).await;
     }
 
     /// Shuts somebody off.
