@@ -1,6 +1,7 @@
 //! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
 //! nothing.
 
+pub mod ledger;
 mod memory;
 #[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;

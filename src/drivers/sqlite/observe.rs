@@ -34,8 +34,8 @@ const SHARE: usize = 1_000;
 /// Threads that read at most.
 const THREADS: usize = 4;
 
-/// Everything, as of one moment. Nothing where there is no file.
-pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Observed, DirectoryError> {
+/// Everything, as of one moment. Nothing where there is no file. The trail of a `ledger` speaks of what is elsewhere.
+pub(super) fn observe(path: &Path, owner: &Name, window: Duration, ledger: bool) -> Result<Observed, DirectoryError> {
     if !schema::exists(path)? {
         return Ok(Observed::default());
     }
@@ -85,7 +85,7 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
             Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
         }
     }
-    if ours.is_empty() && strangers.is_empty() {
+    if ours.is_empty() && strangers.is_empty() && !ledger {
         audit::check_emptied(connection)?;
     }
     let spent = spent(connection, window)?;

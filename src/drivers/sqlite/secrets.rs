@@ -119,7 +119,7 @@ pub(super) fn delivered(
     write().map_err(|error| failed("mark credentials", error))
 }
 
-fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
+pub(super) fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
     let Run { id: run, owner, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
     Record {
         at: Timestamp::now().as_microsecond(),
