@@ -3,9 +3,12 @@
 
 pub mod ledger;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod table;
 
@@ -17,7 +20,12 @@ use crate::{
     manifest::{DirectorySpec, LedgerSpec},
 };
 
+#[cfg(feature = "postgres")]
+use crate::manifest::PostgresSettings;
+
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 /// What a directory is opened with.
@@ -38,9 +46,12 @@ pub struct Opening<'a> {
 /// Opens the directory that a project names. Nothing is read from it or written to it yet: this fails only on what the
 /// project says, and on secrets that cannot be read.
 pub fn open(opening: &Opening<'_>) -> Result<Arc<dyn Directory>, DirectoryError> {
-    let Opening { directory, ledger: _, base, vault: _, new_ledger: _ } = opening;
+    let Opening { directory, ledger: _, base, vault, new_ledger: _ } = opening;
     match directory {
         DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+        #[cfg(feature = "postgres")]
+        DirectorySpec::Postgres(settings) => Ok(Arc::new(postgres(settings, base, vault)?)),
+        #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
@@ -51,15 +62,27 @@ pub fn open(opening: &Opening<'_>) -> Result<Arc<dyn Directory>, DirectoryError>
 
 /// Opens the accounts of a directory whose people set their passwords with us. Nothing is read yet, like [`open`].
 pub fn accounts(opening: &Opening<'_>) -> Result<Arc<dyn Accounts>, DirectoryError> {
-    let Opening { directory, ledger: _, base, vault: _, new_ledger: _ } = opening;
+    let Opening { directory, ledger: _, base, vault, new_ledger: _ } = opening;
     match directory {
         DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+        #[cfg(feature = "postgres")]
+        DirectorySpec::Postgres(settings) => Ok(Arc::new(postgres(settings, base, vault)?)),
+        #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
         DirectorySpec::Other(kind) => Err(unsupported(kind)),
     }
+}
+
+/// A directory in a `PostgreSQL` database, at the URL that the settings lead to.
+#[cfg(feature = "postgres")]
+fn postgres(settings: &PostgresSettings, base: &Path, vault: &Vault) -> Result<Postgres, DirectoryError> {
+    let PostgresSettings { url, schema } = settings;
+    let url = vault.read(url);
+    let url = url.map_err(|error| DirectoryError::new("read the URL of the database", ErrorKind::Rejected).because(error))?;
+    Postgres::open(&url, schema, base)
 }
 
 /// One that this program cannot open.
