@@ -86,7 +86,7 @@ CREATE TRIGGER audit_keeps BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH
 
 -- The last record of the trail, so that a shortened one is noticed. Whoever writes locks this row first: one after another.
 CREATE TABLE head (
-    only      boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single    boolean PRIMARY KEY DEFAULT true CHECK (single),
     seq       bigint  NOT NULL,
     hash      bytea   NOT NULL,
     looked_at bigint                      -- when a run that could write last compared the directory with the trail
