@@ -12,12 +12,7 @@ use super::{
 };
 
 /// Remembers what was applied, where that is anything new.
-pub(super) async fn remember(
-    directory: &Postgres,
-    owner: &Name,
-    root: Option<&str>,
-    settings: &Settings,
-) -> Result<(), Fault> {
+pub(super) async fn remember(directory: &Postgres, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), Fault> {
     let mut client = directory.client().await?;
     let mut writing = begin(directory, &mut client).await?;
     if let Some(root) = root {

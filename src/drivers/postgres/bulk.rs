@@ -132,12 +132,7 @@ pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: 
 }
 
 /// What goes gives its names free first.
-async fn send(
-    transaction: &Transaction<'_>,
-    deletes: Vec<String>,
-    updates: &[Update<'_>],
-    inserts: Rows,
-) -> Result<(), Fault> {
+async fn send(transaction: &Transaction<'_>, deletes: Vec<String>, updates: &[Update<'_>], inserts: Rows) -> Result<(), Fault> {
     if !deletes.is_empty() {
         transaction.execute("DELETE FROM objects WHERE id = ANY ($1)", &[&deletes]).await?;
     }

@@ -155,8 +155,7 @@ impl<'a, 'w> Chunk<'a, 'w> {
             (Step::Remove(fields), Some(found)) => (self.remove(change, found).await?, fields),
             (Step::Replace(_) | Step::Remove(_), None) => return Err(rows::failure(change, ErrorKind::Moved).into()),
         };
-        let recorded =
-            Recorded { change, loses: &rows::loses(change, found.as_ref()), id: &executed.id, fields: &fields, now };
+        let recorded = Recorded { change, loses: &rows::loses(change, found.as_ref()), id: &executed.id, fields: &fields, now };
         record(self.run, &mut self.json, &recorded, |record| self.writing.append(record));
         Ok(executed)
     }

@@ -61,11 +61,7 @@ impl Held {
     }
 
     /// Asks the server whether every lease is still held.
-    pub(super) async fn confirm(
-        &self,
-        transaction: &deadpool_postgres::Transaction<'_>,
-        schema: &str,
-    ) -> Result<(), Fault> {
+    pub(super) async fn confirm(&self, transaction: &deadpool_postgres::Transaction<'_>, schema: &str) -> Result<(), Fault> {
         self.check()?;
         let all = self.all();
         if all.is_empty() {

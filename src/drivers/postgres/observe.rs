@@ -65,10 +65,7 @@ pub(super) async fn observe(directory: &Postgres, owner: &Name, window: Duration
 }
 
 /// The settings that an owner applied last, and those of the other owners.
-async fn settings(
-    transaction: &Transaction<'_>,
-    owner: &Name,
-) -> Result<(Option<Settings>, BTreeMap<Name, Settings>), Fault> {
+async fn settings(transaction: &Transaction<'_>, owner: &Name) -> Result<(Option<Settings>, BTreeMap<Name, Settings>), Fault> {
     let wrong = |error: &dyn std::fmt::Display| {
         DirectoryError::new("read what was applied", ErrorKind::Incomplete).because(error.to_string())
     };

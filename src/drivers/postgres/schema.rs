@@ -28,8 +28,7 @@ pub(super) enum Seen {
 
 /// Whether the tables are there; anything but what we know is refused.
 pub(super) async fn look(client: &impl GenericClient, schema: &str) -> Result<Seen, Fault> {
-    let refuse =
-        |kind, cause: String| Err(DirectoryError::new(format!("read the schema {schema}"), kind).because(cause).into());
+    let refuse = |kind, cause: String| Err(DirectoryError::new(format!("read the schema {schema}"), kind).because(cause).into());
     // Catalogues may be read by everybody: a missing right shows where the tables themselves are read.
     let statement = client.prepare_cached(LOOK).await?;
     let Some(row) = client.query_opt(&statement, &[&schema]).await? else { return Ok(Seen::Nothing) };
@@ -44,7 +43,9 @@ pub(super) async fn look(client: &impl GenericClient, schema: &str) -> Result<Se
             match client.query_one(&statement, &[]).await?.try_get::<_, Option<i32>>(0)? {
                 Some(version) if version > CURRENT => refuse(
                     ErrorKind::Rejected,
-                    format!("a newer Tenantry has written it (schema version {version}, this one knows {CURRENT}); update this one"),
+                    format!(
+                        "a newer Tenantry has written it (schema version {version}, this one knows {CURRENT}); update this one"
+                    ),
                 ),
                 Some(CURRENT) => Ok(Seen::Ready),
                 Some(_) => Ok(Seen::Older),
@@ -73,7 +74,9 @@ pub(super) async fn make(client: &mut Object, schema: &str) -> Result<(), Fault>
         if found.is_none() {
             transaction.batch_execute(&format!("CREATE SCHEMA \"{schema}\"")).await?;
         }
-        transaction.batch_execute("CREATE TABLE tenantry_migrations (version integer PRIMARY KEY, at timestamptz NOT NULL)").await?;
+        transaction
+            .batch_execute("CREATE TABLE tenantry_migrations (version integer PRIMARY KEY, at timestamptz NOT NULL)")
+            .await?;
     }
     for (version, migration) in (1_i32..).zip(MIGRATIONS).skip(from) {
         transaction.batch_execute(migration).await?;

@@ -10,11 +10,7 @@ use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
     drivers::{
         rows::Secret,
-        sql::{
-            audit::Record,
-            change::credential,
-            object::unmark,
-        },
+        sql::{audit::Record, change::credential, object::unmark},
     },
     model::{PasswordHash, RemoteId, TokenHash, Username},
     observed::CredentialMark,
@@ -29,7 +25,8 @@ pub(super) async fn kill(transaction: &Transaction<'_>, id: &RemoteId, secret: S
         Secret::Dies => (None, false),
         Secret::DiesUnused => (Some(now.as_microsecond()), true),
     };
-    let delete = "DELETE FROM secrets WHERE object = (SELECT row FROM objects WHERE id = $1 AND (NOT $2 OR unused_until IS NOT NULL))";
+    let delete =
+        "DELETE FROM secrets WHERE object = (SELECT row FROM objects WHERE id = $1 AND (NOT $2 OR unused_until IS NOT NULL))";
     let delete = transaction.prepare_cached(delete).await?;
     transaction.execute(&delete, &[&id.0.as_str(), &unused]).await?;
     // One that died by its time keeps that time.
@@ -50,11 +47,7 @@ fn no_mail(debt: &Debt) -> DirectoryError {
 }
 
 /// Stores secrets, each in place of whatever its account had.
-pub(super) async fn issue(
-    directory: &Postgres,
-    issues: &[Issue],
-    run: &Run,
-) -> Result<Vec<Result<(), DirectoryError>>, Fault> {
+pub(super) async fn issue(directory: &Postgres, issues: &[Issue], run: &Run) -> Result<Vec<Result<(), DirectoryError>>, Fault> {
     let store = "WITH account AS (UPDATE objects SET unused_until = $4 WHERE id = $1 AND credential = $2 AND enabled \
                  AND retired_at IS NULL AND owner = $3 RETURNING row) \
                  INSERT INTO secrets (object, password, token, must_change, issued_at) SELECT row, $5, $6, $7, $8 FROM account \
@@ -73,16 +66,8 @@ pub(super) async fn issue(
         let (owed, until) = (unmark(&debt.owed), until.map(Timestamp::as_microsecond));
         let now = Timestamp::now().as_microsecond();
         let token = token.map(AsRef::<[u8]>::as_ref);
-        let values: [&(dyn ToSql + Sync); 8] = [
-            &debt.id.0.as_str(),
-            &owed.as_deref(),
-            &run.owner.as_str(),
-            &until,
-            &password,
-            &token,
-            &must_change,
-            &now,
-        ];
+        let values: [&(dyn ToSql + Sync); 8] =
+            [&debt.id.0.as_str(), &owed.as_deref(), &run.owner.as_str(), &until, &password, &token, &must_change, &now];
         match transaction.execute(store, &values).await? {
             0 => Ok(Err(moved(debt, "it does not owe this credential any more, or cannot sign in"))),
             _ => Ok(Ok(())),
@@ -95,11 +80,7 @@ pub(super) async fn issue(
 }
 
 /// Marks credentials as given.
-pub(super) async fn delivered(
-    directory: &Postgres,
-    debts: &[Debt],
-    run: &Run,
-) -> Result<Vec<Result<(), DirectoryError>>, Fault> {
+pub(super) async fn delivered(directory: &Postgres, debts: &[Debt], run: &Run) -> Result<Vec<Result<(), DirectoryError>>, Fault> {
     let mut client = directory.client().await?;
     let mut writing = begin(directory, &mut client).await?;
     let transaction = &writing.transaction;

@@ -276,9 +276,8 @@ pub(crate) fn hex(hash: &[u8]) -> String {
 /// The failure of a directory without a single object while the trail knows of one that nobody deleted: that is no new
 /// directory, and its accounts must not be created anew. `anew` says how to begin anew all the same.
 pub(crate) fn emptied(key: &str, anew: &str) -> DirectoryError {
-    let cause = format!(
-        "an empty list from a directory that held things: the audit trail has no deletion of {key}; to begin anew, {anew}"
-    );
+    let cause =
+        format!("an empty list from a directory that held things: the audit trail has no deletion of {key}; to begin anew, {anew}");
     DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause)
 }
 

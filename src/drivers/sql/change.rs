@@ -11,10 +11,7 @@ use crate::{
     plan::{Change, Reason},
 };
 
-use super::{
-    audit::Record,
-    object::unmark,
-};
+use super::{audit::Record, object::unmark};
 
 /// What became of a change.
 pub(crate) type Outcome = Result<Executed, DirectoryError>;

@@ -32,13 +32,7 @@ impl Known {
 }
 
 /// The record of something that was found at the time `at`, handed to `append`. `since` is when it had last been as recorded.
-pub(crate) fn record<T>(
-    found: &Found,
-    since: Option<i64>,
-    at: Timestamp,
-    run: &Run,
-    append: impl FnOnce(&Record<'_>) -> T,
-) -> T {
+pub(crate) fn record<T>(found: &Found, since: Option<i64>, at: Timestamp, run: &Run, append: impl FnOnce(&Record<'_>) -> T) -> T {
     let Found { id, kind, key, label, owner, role: _, what: _, changes } = found;
     let Run { id: run, owner: _, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
     append(&Record {

@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
-    drivers::rows::Secret,
-    model::{Key, PasswordHash, RemoteId, TokenHash, Username},
+    drivers::{
+        rows::Secret,
+        sql::{audit::Record, change::credential, object::unmark},
+    },
+    model::{PasswordHash, RemoteId, TokenHash, Username},
     observed::CredentialMark,
 };
 
-use super::{
-    audit::{Record, Trail},
-    failed, observe, schema,
-};
+use super::{audit::Trail, failed, schema};
 
 /// Does to the secret of an account what a write of the account does to it.
 pub(super) fn kill(connection: &Connection, id: &RemoteId, secret: Secret, now: Timestamp) -> rusqlite::Result<()> {
@@ -31,12 +31,6 @@ pub(super) fn kill(connection: &Connection, id: &RemoteId, secret: Secret, now: 
     let update = "UPDATE objects SET unused_until = iif(?2 IS NULL, NULL, min(unused_until, ?2)) WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![id.0.as_str(), died])?;
     Ok(())
-}
-
-/// The same failure for another account.
-pub(super) fn same(error: &DirectoryError, key: &Key) -> DirectoryError {
-    let cause = error.source.as_ref().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    DirectoryError::new(format!("give {key} its credential"), error.kind.clone()).because(cause)
 }
 
 fn moved(debt: &Debt, cause: &'static str) -> DirectoryError {
@@ -60,7 +54,7 @@ pub(super) fn issue(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(issues.len());
         for Issue { debt, secret, until } in issues {
-            let owed = observe::unmark(&debt.owed);
+            let owed = unmark(&debt.owed);
             let values = params![debt.id.0.as_str(), owed.as_deref(), run.owner.as_str()];
             let row: Option<i64> = transaction.prepare_cached(find)?.query_row(values, |row| row.get(0)).optional()?;
             let Some(row) = row else {
@@ -101,14 +95,14 @@ pub(super) fn delivered(
         let mut outcomes = Vec::with_capacity(debts.len());
         for debt in debts {
             let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
-            let (owed, given) = (observe::unmark(&debt.owed), observe::unmark(&given));
+            let (owed, given) = (unmark(&debt.owed), unmark(&given));
             let values = params![debt.id.0.as_str(), owed.as_deref(), given.as_deref()];
             if transaction.prepare_cached(mark)?.execute(values)? == 0 {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more")));
                 continue;
             }
             let changes = serde_json::json!({ "credential": [owed, given] }).to_string();
-            trail.append(&mut statement, &record(run, &debt.key, &debt.id, "Delivered", &changes))?;
+            trail.append(&mut statement, &credential(run, &debt.key, &debt.id, "Delivered", &changes))?;
             outcomes.push(Ok(()));
         }
         trail.finish(&transaction)?;
@@ -117,25 +111,6 @@ pub(super) fn delivered(
         Ok(outcomes)
     };
     write().map_err(|error| failed("mark credentials", error))
-}
-
-pub(super) fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
-    let Run { id: run, owner, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
-    Record {
-        at: Timestamp::now().as_microsecond(),
-        run,
-        actor: actor.as_deref(),
-        owner: owner.as_str(),
-        verb: "credential",
-        kind: key.kind.word(),
-        namespace: key.namespace.as_str(),
-        name: key.name.as_str(),
-        remote: &id.0,
-        reason,
-        changes,
-        digest,
-        ..Record::default()
-    }
 }
 
 /// Refuses a directory that is not there: whoever asks for somebody in it must not hear that there is no such person.
