@@ -185,7 +185,7 @@ impl Chunk<'_> {
             retired_at.map(Timestamp::as_microsecond),
             to.owner.as_ref().map(|_| to.deletion.as_str()),
             to.enabled,
-            observe::unmark(credential).as_deref(),
+            credential.text().as_deref(),
             username,
             email,
             title,
@@ -220,7 +220,7 @@ impl Chunk<'_> {
             retired_at.filter(|_| managed).map(Timestamp::as_microsecond),
             managed.then_some(to.deletion.as_str()),
             to.enabled,
-            observe::unmark(credential).filter(|_| managed).as_deref(),
+            credential.text().filter(|_| managed).as_deref(),
             username,
             email,
             title,
@@ -310,7 +310,7 @@ pub(super) fn append(
     let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = run;
     let Recorded { change, loses, id, fields, now } = it;
     let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
-    let mark = credential.as_ref().and_then(|action| observe::unmark(&action.mark));
+    let mark = credential.as_ref().and_then(|action| action.mark.text());
     let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
     let cause = match reason {
         Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),

@@ -18,7 +18,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Method, Name, Namespace, Paragraph, RemoteId, State},
+    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
     observed::{Applied, CredentialMark, Live, Observed, Settings, Spent, Stranger},
 };
 
@@ -309,8 +309,9 @@ pub(super) fn decode(
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
-    let credential = optional(12)?
-        .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
+    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
+        CredentialMark::parse(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
+    })?;
     let unused_until = value(21)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
     let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
     Ok(Found::Managed(Box::new(Live {
@@ -361,30 +362,5 @@ fn lossy(value: ValueRef<'_>) -> SmolStr {
         ValueRef::Integer(number) => format_smolstr!("{number}"),
         ValueRef::Real(number) => format_smolstr!("{number}"),
         ValueRef::Null => SmolStr::default(),
-    }
-}
-
-/// A credential mark, as it is stored.
-fn mark(text: &str) -> Option<CredentialMark> {
-    let (word, reset) = text.split_once(':')?;
-    match word {
-        "owed" => Some(CredentialMark::Owed(SmolStr::new(reset))),
-        "ordered" => {
-            let (method, reset) = reset.split_once(':')?;
-            let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
-            Some(CredentialMark::Ordered(method, SmolStr::new(reset)))
-        }
-        "given" => Some(CredentialMark::Given(SmolStr::new(reset))),
-        _ => None,
-    }
-}
-
-/// A credential mark as it is stored; nothing where nothing was ever asked for.
-pub(super) fn unmark(mark: &CredentialMark) -> Option<SmolStr> {
-    match mark {
-        CredentialMark::None => None,
-        CredentialMark::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
-        CredentialMark::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
-        CredentialMark::Given(reset) => Some(format_smolstr!("given:{reset}")),
     }
 }
