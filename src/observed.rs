@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     manifest::{Budget, Project},
@@ -56,6 +56,31 @@ impl CredentialMark {
         match self {
             Self::None => None,
             Self::Owed(reset) | Self::Ordered(_, reset) | Self::Given(reset) => Some(reset),
+        }
+    }
+
+    /// As directories keep it: `owed:RESET`, `ordered:METHOD:RESET`, `given:RESET`; nothing where nothing was ever asked for.
+    pub fn text(&self) -> Option<SmolStr> {
+        match self {
+            Self::None => None,
+            Self::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
+            Self::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
+            Self::Given(reset) => Some(format_smolstr!("given:{reset}")),
+        }
+    }
+
+    /// The mark that is kept as this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (word, reset) = text.split_once(':')?;
+        match word {
+            "owed" => Some(Self::Owed(SmolStr::new(reset))),
+            "ordered" => {
+                let (method, reset) = reset.split_once(':')?;
+                let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
+                Some(Self::Ordered(method, SmolStr::new(reset)))
+            }
+            "given" => Some(Self::Given(SmolStr::new(reset))),
+            _ => None,
         }
     }
 
@@ -122,6 +147,9 @@ pub struct Applied {
     pub settings: Option<Settings>,
     /// The settings that every other owner applied last.
     pub others: BTreeMap<Name, Settings>,
+    /// The ledger is a new one beside a directory that holds what is ours already: it is to be begun even where there is
+    /// nothing to change.
+    pub begins: bool,
 }
 
 /// What of a project may not be loosened in the run that makes use of it.
@@ -250,8 +278,8 @@ pub struct Capabilities {
     pub disable: bool,
     /// Whether a user can move to another company or customer as the same account.
     pub move_users: bool,
-    /// Whether companies can stand under companies.
-    pub company_tree: bool,
+    /// What can stand under what: a company under a company, a user under a customer.
+    pub places: BTreeSet<(Kind, Kind)>,
     /// How people can be given a credential.
     pub methods: BTreeSet<Method>,
     /// Whether it mails the links of [`Method::Invite`] itself, with a page of its own behind them.
@@ -298,6 +326,12 @@ impl Limit {
 }
 
 impl Capabilities {
+    /// Whatever documents can say of what stands under what.
+    pub fn every_place() -> BTreeSet<(Kind, Kind)> {
+        let (company, customer, user) = (Kind::Company, Kind::Customer, Kind::User);
+        [(company, company), (customer, company), (user, company), (user, customer)].into()
+    }
+
     /// Of a directory that has a place for everything: one of our own.
     pub fn everything() -> Self {
         Self {
@@ -306,7 +340,7 @@ impl Capabilities {
             limits: Vec::new(),
             disable: true,
             move_users: true,
-            company_tree: true,
+            places: Self::every_place(),
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: false,
             roles: None,

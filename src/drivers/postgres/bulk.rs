@@ -18,7 +18,7 @@ use crate::{
         rows::{self, Found, Step, Write},
         sql::{
             change::{Outcome, Recorded, claims, json, record},
-            object::{COLUMNS, decode, unmark},
+            object::{COLUMNS, decode},
         },
     },
     model::{Key, Kind, Name, Paragraph, RemoteId},
@@ -216,7 +216,7 @@ fn insert(inserts: &mut Rows, buffer: &mut Vec<u8>, id: &RemoteId, write: &Write
     let Write { to, credential, secret: _, retired_at, source, stays: _, version, fields: _ } = write;
     let (username, email, title) = claims(&to.body, parent.is_some());
     let (owned, now) = (to.owner.is_some(), now.as_microsecond());
-    let credential: Option<SmolStr> = unmark(credential);
+    let credential: Option<SmolStr> = credential.text();
     inserts
         .row()
         .text(Some(&id.0))

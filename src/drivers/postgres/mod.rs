@@ -41,7 +41,7 @@ use tokio_postgres::IsolationLevel;
 use crate::{
     directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn},
     history::{Chain, Found, Past, Record},
-    model::{Name, PasswordHash, TokenHash, Username},
+    model::{Name, PasswordHash, PlainPassword, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
@@ -231,7 +231,13 @@ impl Accounts for Postgres {
         again(|| secrets::redeemable(self, token, now)).await.map_err(|fault| self.failed("look at a link", fault))
     }
 
-    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError> {
+    async fn redeem(
+        &self,
+        token: &TokenHash,
+        password: &PasswordHash,
+        _: &PlainPassword,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
         again(|| secrets::redeem(self, token, password, now)).await.map_err(|fault| self.failed("set a password", fault))
     }
 

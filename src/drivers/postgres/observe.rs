@@ -60,7 +60,7 @@ pub(super) async fn observe(directory: &Postgres, owner: &Name, window: Duration
     let root = transaction.query_opt("SELECT root FROM applied WHERE owner = $1", &[&owner.as_str()]).await?;
     let root = root.map(|row| row.try_get(0)).transpose()?;
     let (settings, others) = settings(&transaction, owner).await?;
-    observed.applied = Applied { root, settings, others };
+    observed.applied = Applied { root, settings, others, begins: false };
     Ok(observed)
 }
 

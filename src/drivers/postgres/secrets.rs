@@ -10,7 +10,7 @@ use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
     drivers::{
         rows::Secret,
-        sql::{audit::Record, change::credential, object::unmark},
+        sql::{audit::Record, change::credential},
     },
     model::{PasswordHash, RemoteId, TokenHash, Username},
     observed::CredentialMark,
@@ -63,7 +63,7 @@ pub(super) async fn issue(directory: &Postgres, issues: &[Issue], run: &Run) -> 
             NewSecret::Link(token) => (None, Some(token.expose()), false),
             NewSecret::Invitation(_) => return Ok(Err(no_mail(debt))),
         };
-        let (owed, until) = (unmark(&debt.owed), until.map(Timestamp::as_microsecond));
+        let (owed, until) = (debt.owed.text(), until.map(Timestamp::as_microsecond));
         let now = Timestamp::now().as_microsecond();
         let token = token.map(AsRef::<[u8]>::as_ref);
         let values: [&(dyn ToSql + Sync); 8] =
@@ -88,7 +88,7 @@ pub(super) async fn delivered(directory: &Postgres, debts: &[Debt], run: &Run) -
     let mark = &transaction.prepare_cached(mark).await?;
     let one = async |debt: &Debt| -> Result<Result<String, DirectoryError>, Error> {
         let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
-        let (owed, given) = (unmark(&debt.owed), unmark(&given));
+        let (owed, given) = (debt.owed.text(), given.text());
         match transaction.execute(mark, &[&debt.id.0.as_str(), &owed.as_deref(), &given.as_deref()]).await? {
             0 => Ok(Err(moved(debt, "it does not owe this credential any more"))),
             _ => Ok(Ok(serde_json::json!({ "credential": [owed, given] }).to_string())),

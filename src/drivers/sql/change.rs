@@ -11,7 +11,7 @@ use crate::{
     plan::{Change, Reason},
 };
 
-use super::{audit::Record, object::unmark};
+use super::audit::Record;
 
 /// What became of a change.
 pub(crate) type Outcome = Result<Executed, DirectoryError>;
@@ -54,7 +54,7 @@ pub(crate) fn record<T>(run: &Run, buffer: &mut Vec<u8>, it: &Recorded<'_>, appe
     let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = run;
     let Recorded { change, loses, id, fields, now } = it;
     let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
-    let mark = credential.as_ref().and_then(|action| unmark(&action.mark));
+    let mark = credential.as_ref().and_then(|action| action.mark.text());
     let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
     let cause = match reason {
         Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),

@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Method, Name, Namespace, Paragraph, RemoteId, State},
+    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
     observed::{CredentialMark, Live, Stranger},
 };
 
@@ -133,8 +133,9 @@ pub(crate) fn decode(
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
-    let credential = optional(Column::Credential)?
-        .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
+    let credential = optional(Column::Credential)?.map_or(Ok(CredentialMark::None), |text| {
+        CredentialMark::parse(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
+    })?;
     let unused_until = number(Column::UnusedUntil)?.map(time).transpose()?;
     let (left_enabled, source) = (flag(Column::LeftEnabled)?, optional(Column::Source)?.map(SmolStr::new));
     let created_at = created_at?;
@@ -181,30 +182,5 @@ fn label(kind: Kind, row: &impl Row) -> Option<SmolStr> {
             let json: serde_json::Value = serde_json::from_str(&text(Column::Body)?).ok()?;
             json.get("displayName")?.as_str().map(SmolStr::new)
         }
-    }
-}
-
-/// A credential mark, as it is stored.
-fn mark(text: &str) -> Option<CredentialMark> {
-    let (word, reset) = text.split_once(':')?;
-    match word {
-        "owed" => Some(CredentialMark::Owed(SmolStr::new(reset))),
-        "ordered" => {
-            let (method, reset) = reset.split_once(':')?;
-            let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
-            Some(CredentialMark::Ordered(method, SmolStr::new(reset)))
-        }
-        "given" => Some(CredentialMark::Given(SmolStr::new(reset))),
-        _ => None,
-    }
-}
-
-/// A credential mark as it is stored; nothing where nothing was ever asked for.
-pub(crate) fn unmark(mark: &CredentialMark) -> Option<SmolStr> {
-    match mark {
-        CredentialMark::None => None,
-        CredentialMark::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
-        CredentialMark::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
-        CredentialMark::Given(reset) => Some(format_smolstr!("given:{reset}")),
     }
 }

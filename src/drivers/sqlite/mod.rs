@@ -28,7 +28,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::{
     directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn},
     history::{Chain, Found, Past, Record},
-    model::{Name, PasswordHash, TokenHash, Username},
+    model::{Name, PasswordHash, PlainPassword, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
@@ -214,7 +214,13 @@ impl Accounts for Sqlite {
         blocking("look at a link", move || secrets::redeemable(&path, &token, now)).await
     }
 
-    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError> {
+    async fn redeem(
+        &self,
+        token: &TokenHash,
+        password: &PasswordHash,
+        _: &PlainPassword,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
         let (token, password) = (token.clone(), password.clone());
         self.on_writer("set a password", move |connection| secrets::redeem(connection, &token, &password, now)).await
     }

@@ -10,7 +10,7 @@ use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
     drivers::{
         rows::Secret,
-        sql::{audit::Record, change::credential, object::unmark},
+        sql::{audit::Record, change::credential},
     },
     model::{PasswordHash, RemoteId, TokenHash, Username},
     observed::CredentialMark,
@@ -54,7 +54,7 @@ pub(super) fn issue(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(issues.len());
         for Issue { debt, secret, until } in issues {
-            let owed = unmark(&debt.owed);
+            let owed = debt.owed.text();
             let values = params![debt.id.0.as_str(), owed.as_deref(), run.owner.as_str()];
             let row: Option<i64> = transaction.prepare_cached(find)?.query_row(values, |row| row.get(0)).optional()?;
             let Some(row) = row else {
@@ -95,7 +95,7 @@ pub(super) fn delivered(
         let mut outcomes = Vec::with_capacity(debts.len());
         for debt in debts {
             let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
-            let (owed, given) = (unmark(&debt.owed), unmark(&given));
+            let (owed, given) = (debt.owed.text(), given.text());
             let values = params![debt.id.0.as_str(), owed.as_deref(), given.as_deref()];
             if transaction.prepare_cached(mark)?.execute(values)? == 0 {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more")));
