@@ -4,3 +4,5 @@
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
 mod ledgered;
+#[cfg(feature = "postgres")]
+mod postgres;
