@@ -129,7 +129,10 @@ impl Inner {
         let outcome = if changes.is_empty() { self.item(&entry).await } else { self.change(&entry, changes).await };
         let mut written = Written { outcome, dn: entry.dn, leaves: Vec::new(), enters: Vec::new() };
         if item.kind == Kind::User {
-            let after: &[SmolStr] = if written.outcome.is_ok() { target.role.as_slice() } else { &item.roles };
+            let after = match (&written.outcome, &target.role) {
+                (Ok(_), Some(role)) => std::slice::from_ref(role),
+                (Ok(_), None) | (Err(_), _) => &item.roles,
+            };
             let renamed = from != written.dn;
             for role in item.roles.iter().filter(|role| renamed || !after.contains(role)) {
                 written.leaves.push((role.clone(), from.clone()));
