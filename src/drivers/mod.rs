@@ -73,9 +73,7 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
         #[cfg(feature = "ldap")]
-        DirectorySpec::Ldap(settings) => {
-            beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?)
-        }
+        DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),
         #[cfg(not(feature = "ldap"))]
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
         DirectorySpec::Other(kind) => Err(unsupported(kind)),
