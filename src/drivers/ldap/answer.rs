@@ -10,6 +10,7 @@ pub(super) const NO_SUCH_OBJECT: u32 = 32;
 pub(super) const INVALID_CREDENTIALS: u32 = 49;
 pub(super) const INSUFFICIENT_RIGHTS: u32 = 50;
 pub(super) const ENTRY_EXISTS: u32 = 68;
+pub(super) const OTHER: u32 = 80;
 
 /// What kind of failure a result is.
 fn kind_of(result: &LdapResult) -> ErrorKind {
@@ -22,7 +23,7 @@ fn kind_of(result: &LdapResult) -> ErrorKind {
         19 if result.text.contains("unique") => ErrorKind::Conflict,
         ENTRY_EXISTS => ErrorKind::Conflict,
         // Busy, unavailable, and what OpenLDAP says when its database or another server behind it fails.
-        51 | 52 | 80 => ErrorKind::Unavailable,
+        51 | 52 | OTHER => ErrorKind::Unavailable,
         // Gone, or not as it was read: the assertion failed (RFC 4528).
         NO_SUCH_OBJECT | 122 => ErrorKind::Moved,
         // Not asked for rightly: schema, syntax, names, things that stand under it, policy.

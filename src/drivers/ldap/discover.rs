@@ -1,6 +1,6 @@
 //! What the server can do: RFC 4512 §5.1 (root DSE) and §4.4 (schema).
 
-use ldap3::Scope;
+use ldap3::{Scope, controls::ManageDsaIt};
 
 use crate::directory::DirectoryError;
 
@@ -70,5 +70,7 @@ pub(super) async fn locks(server: &Server, abilities: &Abilities) -> Result<bool
     let Some(context) = abilities.context.as_deref().filter(|_| abilities.policy) else { return Ok(false) };
     let filter = "(&(objectClass=pwdPolicy)(pwdLockout=TRUE))";
     let search = Search { base: context, scope: Scope::Subtree, filter, attributes: &["pwdLockout"] };
-    Ok(server.search(&search, abilities.paged).await?.is_some_and(|found| !found.is_empty()))
+    // Parts of that tree that are on other servers are none of ours: they are looked at as entries here.
+    let controls = vec![ManageDsaIt.into()];
+    Ok(server.search_with(&search, abilities.paged, controls).await?.is_some_and(|found| !found.is_empty()))
 }

@@ -107,7 +107,7 @@ fn capabilities(disable: bool) -> Capabilities {
         limits: vec![mailbox],
         disable,
         move_users: true,
-        company_tree: true,
+        places: Capabilities::every_place(),
         methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
         invites: false,
         roles: None,

@@ -1,6 +1,6 @@
 //! Writing: entries first, several at a time; then the groups, many members at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use ldap3::{
@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     Inner, WIDTH, again,
-    answer::{self, NO_SUCH_OBJECT},
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, OTHER},
     attributes::{self, field},
     dn::{self, Canonical},
     entry::Entry,
@@ -26,6 +26,9 @@ use super::{
     known,
     server::Modification,
 };
+
+/// Names that are tried for a place.
+const NAMES: usize = 20;
 
 /// What an edit came to, apart from what the groups have to learn of it.
 struct Written {
@@ -101,9 +104,18 @@ impl Inner {
         if *kind == Kind::User && !enabled && !abilities.policy {
             return Err(DirectoryError::new(operation(), ErrorKind::Rejected).because("the server cannot lock an account"));
         }
-        let dn = dn::child(attribute, name, &under);
-        self.free(&dn).await?;
-        let result = self.server.add(&dn, attributes::new(target, name, abilities), self.controls(None).await?).await?;
+        let (mut name, mut dn, mut tries) = (name.to_owned(), dn::child(attribute, name, &under), 1);
+        let result = loop {
+            self.free(&dn).await?;
+            let result = self.server.add(&dn, attributes::new(target, &name, abilities), self.controls(None).await?).await?;
+            tries += 1;
+            // What a place is called says nothing: somebody else's, or one that was let go, may have the name.
+            if result.rc != ENTRY_EXISTS || *kind == Kind::User || tries > NAMES {
+                break result;
+            }
+            name = format!("{}-{tries}", target.name);
+            dn = dn::child(attribute, &name, &under);
+        };
         let entry = self.afterwards(&dn, result, || format!("add {dn}")).await?;
         self.learn(&entry)?;
         let enters = role.iter().map(|role| (role.clone(), dn.clone())).collect();
@@ -183,10 +195,41 @@ impl Inner {
         let (_, above) = dn::split(from);
         let elsewhere = Canonical::of(above) != Canonical::of(under);
         let controls = self.controls(entry.first("entrycsn")).await?;
-        let result = self.server.rename(from, rdn, elsewhere.then_some(under), controls).await?;
+        let under = elsewhere.then_some(under);
+        let mut result = self.server.rename(from, rdn, under, controls.clone()).await?;
+        if result.rc == OTHER && result.text.contains("DN index") {
+            result = self.rename_miscounted(from, rdn, under, controls).await?;
+        }
         let entry = self.afterwards(&to, result, || format!("move {from} to {to}")).await?;
         self.known().renamed(from, &to);
         Ok(entry)
+    }
+
+    /// OpenLDAP 2.5.13 loses count of what stands under a place when the first thing that comes there was moved from beside it;
+    /// the place cannot be renamed then (`DN index add failed`), until it gets one more.
+    async fn rename_miscounted(
+        &self,
+        from: &str,
+        rdn: &str,
+        under: Option<&str>,
+        controls: Vec<RawControl>,
+    ) -> Result<LdapResult, DirectoryError> {
+        let name = "tenantry-moves";
+        let attributes = vec![
+            (b"objectClass".to_vec(), HashSet::from([b"top".to_vec(), b"applicationProcess".to_vec()])),
+            (b"cn".to_vec(), HashSet::from([name.as_bytes().to_vec()])),
+        ];
+        let before = dn::child("cn", name, from);
+        let result = self.server.add(&before, attributes, Vec::new()).await?;
+        if result.rc != ENTRY_EXISTS {
+            answer::checked(result, || format!("add {before}"))?;
+        }
+        let result = self.server.rename(from, rdn, under, controls).await?;
+        let (_, above) = dn::split(from);
+        let now = if result.rc == 0 { format!("{rdn},{}", under.unwrap_or(above)) } else { from.to_owned() };
+        let one_more = dn::child("cn", name, &now);
+        answer::checked(self.server.delete(&one_more, Vec::new()).await?, || format!("delete {one_more}"))?;
+        Ok(result)
     }
 
     /// Members below a place have other names now. The overlay `refint` sees to that as well, where it is there, in its own
