@@ -210,7 +210,7 @@ fn note(issue: &Issue, live: &Live, notes: &mut Vec<Note>) {
         NewSecret::Link(token) => Some(hex(token)),
         NewSecret::Password { hash: _, plain: _, must_change: _ } | NewSecret::Invitation(_) => None,
     };
-    let note = SecretNote { until: *until, link: link.clone() };
+    let note = SecretNote { until: *until, link: link.clone(), dead: false };
     notes.push((format!("{SECRET}{}", debt.id.0), Some(serde_json::to_string(&note).expect("a note is JSON"))));
     if let (Some(link), Some(owner)) = (link, &live.state.owner) {
         let username = live.state.body.user().map(|user| SmolStr::new(user.username.as_str())).unwrap_or_default();

@@ -37,6 +37,9 @@ pub(super) struct SecretNote {
     /// The hash of its link, in hexadecimal; none for a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<String>,
+    /// It was killed before anybody used it: what the directory says of the password says nothing about this one any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) dead: bool,
 }
 
 /// Losses that were about to happen; a run that ended in between leaves them behind, and they count.
@@ -119,7 +122,7 @@ impl Sweep {
         };
         let mark = text.map(|text| Mark::parse(item.kind, text)).transpose();
         // A password that need not be changed any more was used; a link is there until it is used.
-        let secret = self.secret(&item.id).filter(|note| note.link.is_some() || item.must_change != Some(false));
+        let secret = self.secret(&item.id).filter(|note| note.dead || note.link.is_some() || item.must_change != Some(false));
         decode(item, mark, secret.and_then(|note| note.until))
     }
 
