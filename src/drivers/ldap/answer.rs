@@ -64,8 +64,8 @@ pub(super) fn checked(result: LdapResult, operation: impl Fn() -> String) -> Res
 }
 
 /// The failure that came instead of a result.
-pub(super) fn failed(operation: impl Into<String>, error: LdapError) -> DirectoryError {
-    let kind = match &error {
+pub(super) fn failed(operation: impl Into<String>, error: &LdapError) -> DirectoryError {
+    let kind = match error {
         LdapError::LdapResult { result } => return refused(operation, result),
         LdapError::Io { .. }
         | LdapError::OpSend { .. }
@@ -83,7 +83,7 @@ pub(super) fn failed(operation: impl Into<String>, error: LdapError) -> Director
         // The rest of them are about what we asked, or features that were left out.
         _ => ErrorKind::Failed,
     };
-    let cause = match &error {
+    let cause = match error {
         LdapError::Timeout { .. } => "it did not answer within 30 seconds".into(),
         LdapError::OpSend { .. } | LdapError::ResultRecv { .. } | LdapError::EndOfStream => "the connection broke".into(),
         _ => error.to_string(),

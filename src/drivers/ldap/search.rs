@@ -77,7 +77,7 @@ impl Server {
             }
             Ok((stream.finish().await, elsewhere))
         };
-        let outcome = outcome.await.map_err(|error| answer::failed(operation(), error));
+        let outcome = outcome.await.map_err(|error| answer::failed(operation(), &error));
         self.count(1, bytes, since);
         let (result, elsewhere) = match outcome {
             Ok(outcome) => outcome,

@@ -172,7 +172,7 @@ impl Server {
             settings = settings.set_config(Arc::new(config)).set_starttls(self.security == Security::StartTls);
         }
         let (connection, ldap) =
-            LdapConnAsync::with_settings(settings, &self.url).await.map_err(|error| answer::failed(operation(), error))?;
+            LdapConnAsync::with_settings(settings, &self.url).await.map_err(|error| answer::failed(operation(), &error))?;
         // What it ends with is what the operations under way fail with.
         tokio::spawn(async move { drop(connection.drive().await) });
         Ok(ldap)
@@ -184,7 +184,7 @@ impl Server {
         let result = ldap.simple_bind(dn, password).await;
         self.count(1, dn.len(), since);
         let operation = || format!("sign in at {} as {dn}", self.url);
-        answer::checked(result.map_err(|error| answer::failed(operation(), error))?, operation).map(drop)
+        answer::checked(result.map_err(|error| answer::failed(operation(), &error))?, operation).map(drop)
     }
 
     /// Lets go of a connection that cannot be used any more.
@@ -204,7 +204,7 @@ impl Server {
         match result {
             Ok(result) => Ok(result),
             Err(error) => {
-                let failed = answer::failed(operation(), error);
+                let failed = answer::failed(operation(), &error);
                 if failed.kind == ErrorKind::Unavailable {
                     self.disconnect().await;
                 }
