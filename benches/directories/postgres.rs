@@ -1,4 +1,5 @@
-//! The directory in a PostgreSQL database.
+//! PostgreSQL: new users against `COPY` of the same rows of objects into the same table without anything else, reading everything,
+//! and changing every user. The server waits for the disk, as one that is meant does.
 
 use std::{
     io::{BufRead, BufReader},
@@ -152,7 +153,7 @@ async fn bare(client: &Client, from: &str, to: &str) -> Duration {
     timed(&format!("COPY of the same {USERS} rows of objects, without anything else"), copy).await.1
 }
 
-async fn run(server: &Server) {
+async fn measure(server: &Server) {
     let open = |schema: &str| Postgres::open(&server.url.clone().into(), schema, Path::new("")).expect("a directory");
     let (id, digest) = ("run".into(), "sha256:00".into());
     let (owner, stop) = (name("acme"), Stop::default());
@@ -183,7 +184,7 @@ async fn run(server: &Server) {
     }
 }
 
-pub(crate) fn measure() {
+pub(crate) fn run() {
     let server = Server::start();
-    Runtime::new().expect("a runtime").block_on(run(&server));
+    Runtime::new().expect("a runtime").block_on(measure(&server));
 }

@@ -1,6 +1,8 @@
 //! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
 //! nothing.
 
+#[cfg(feature = "ldap")]
+pub mod ldap;
 pub mod ledger;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -83,6 +85,9 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
+        #[cfg(feature = "ldap")]
+        DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),
+        #[cfg(not(feature = "ldap"))]
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
         DirectorySpec::Other(kind) => Err(unsupported(kind)),
     }

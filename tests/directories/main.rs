@@ -3,6 +3,7 @@
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
+mod ldap;
 mod ledgered;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -20,6 +20,29 @@ use server::fresh;
 
 crate::conformance::suite!(fresh);
 
+/// As the ledger of a directory that has no tables.
+mod ledger {
+    use std::{path::Path, sync::Arc};
+
+    use tenantry::{
+        directory::Directory,
+        drivers::{
+            Postgres,
+            remote::{Ledgered, Marks},
+        },
+    };
+
+    use super::server::{SERVER, unique};
+    use crate::ledgered::Shelf;
+
+    fn fresh() -> ((), Arc<dyn Directory>) {
+        let ledger = Postgres::ledger(&SERVER.superuser(), &unique("ledger"), Path::new("")).unwrap();
+        ((), Arc::new(Ledgered::new(Shelf::new(Marks::InLedger), Arc::new(ledger), false)))
+    }
+
+    crate::conformance::suite!(fresh);
+}
+
 async fn observe(directory: &Postgres) -> Result<Observed, DirectoryError> {
     use tenantry::directory::Directory as _;
     directory.observe(&name("acme"), &Scope::All, WINDOW).await

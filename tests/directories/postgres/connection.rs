@@ -15,6 +15,41 @@ use super::{
 };
 use crate::conformance::{Org, company, create, kind_of, name, user};
 
+#[test]
+fn a_url_is_understood_or_refused_without_a_word_of_it() {
+    let open = |url: &str| Postgres::open(&url.into(), "tenantry", Path::new(""));
+    for (url, name) in [
+        ("postgres://a:b@db.example/x?sslmode=disable", "db.example:5432/x"),
+        ("postgresql://a:b@[::1]:5433/x", "[::1]:5433/x"),
+        ("postgres://a:b@localhost/x?connect_timeout=3", "localhost:5432/x"),
+        ("postgres://a:b%40%2F%3F@one.example:1,two.example:2/x?sslmode=disable", "one.example:1,two.example:2/x"),
+        ("postgres://a:b@%2Frun%2Fpostgresql/x", "/run/postgresql:5432/x"),
+    ] {
+        let directory = open(url).unwrap();
+        assert_eq!(directory.name(), format!("postgres: {name} schema tenantry"));
+        assert!(!format!("{directory:?}").contains("a:b"));
+    }
+    for url in [
+        "hunter2",
+        "mysql://a:hunter2@h/x",
+        "host=h password=hunter2",
+        "postgres://a:hunter2@h",
+        "postgres://a:hunter2@/x",
+        "postgres://:hunter2@h/x",
+        "postgres://a:hun?ter2@h/x",
+        "postgres://a:b@h/x?hunter2=1",
+        "postgres://a:b@h/x?hunter2",
+        "postgres://a:hunter2@h:port/x",
+        "postgres://a:hun/ter2@h/x",
+        "postgres://a:b@h/x?sslmode=hunter2",
+        "postgres://a:b@h/x?sslrootcert=%zzhunter2",
+    ] {
+        let error = open(url).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Rejected, "{url}");
+        assert!(!error.chain().contains("hunter2") && !error.chain().contains("ter2"), "{}", error.chain());
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_is_always_checked() {
     let server = Server::start(&["--tls"]);
