@@ -56,7 +56,7 @@ impl Server {
         let Some(database) = config.get_dbname().map(str::to_owned) else {
             return Err(unclear("it names no database: postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
         };
-        if config.get_user().is_none() {
+        if config.get_user().is_none_or(str::is_empty) {
             return Err(unclear("it names no user: postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
         }
         let here = hosts.iter().all(is_local) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
