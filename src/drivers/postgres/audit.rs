@@ -41,7 +41,7 @@ pub(super) async fn begin<'a>(directory: &Postgres, client: &'a mut Object) -> R
     let head = transaction.prepare_cached(head).await?;
     // Whatever is looked for while writing has an index. A plan that was made while there were few rows must not be kept for
     // when there are many: not by us, and not by the server for its own checks.
-    let (_, row) = try_join(transaction.batch_execute(PLANS), transaction.query_one(&head, &[])).await?;
+    let ((), row) = try_join(transaction.batch_execute(PLANS), transaction.query_one(&head, &[])).await?;
     let version = row.try_get(3)?;
     if version != schema::CURRENT {
         return Err(schema::newer(&directory.schema, version).into());
