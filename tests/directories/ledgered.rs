@@ -50,7 +50,7 @@ struct State {
 }
 
 impl Shelf {
-    fn new(marks: Marks) -> Self {
+    pub(crate) fn new(marks: Marks) -> Self {
         Self { marks, state: Mutex::default() }
     }
 
