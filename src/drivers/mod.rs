@@ -5,8 +5,11 @@
 pub mod ldap;
 pub mod ledger;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod remote;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod table;
 
@@ -22,12 +25,17 @@ use crate::{
     model::SecretSource,
 };
 
+#[cfg(feature = "postgres")]
+use crate::manifest::PostgresSettings;
+
 use self::{
     ledger::Ledger,
     remote::{Ledgered, Remote},
 };
 
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 /// The ledger of a project that does not say.
@@ -69,6 +77,11 @@ impl Opened {
 pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
     match opening.directory {
         DirectorySpec::Sqlite { path } => Ok(Opened::of(Sqlite::open(opening.base, path)?)),
+        #[cfg(feature = "postgres")]
+        DirectorySpec::Postgres(PostgresSettings { url, schema }) => {
+            Ok(Opened::of(Postgres::open(&secret(opening, url)?, schema, opening.base)?))
+        }
+        #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
@@ -90,6 +103,11 @@ fn ledger(opening: &Opening<'_>) -> Result<Arc<dyn Ledger>, DirectoryError> {
     let default = LedgerSpec::Sqlite(PathBuf::from(LEDGER));
     match opening.ledger.unwrap_or(&default) {
         LedgerSpec::Sqlite(path) => Ok(Arc::new(Sqlite::ledger(opening.base, path)?)),
+        #[cfg(feature = "postgres")]
+        LedgerSpec::Postgres(PostgresSettings { url, schema }) => {
+            Ok(Arc::new(Postgres::ledger(&secret(opening, url)?, schema, opening.base)?))
+        }
+        #[cfg(not(feature = "postgres"))]
         LedgerSpec::Postgres(_) => Err(unsupported("postgres")),
     }
 }

@@ -5,3 +5,5 @@
 mod conformance;
 mod ldap;
 mod ledgered;
+#[cfg(feature = "postgres")]
+mod postgres;
