@@ -497,6 +497,16 @@ async fn a_server_that_was_restarted_is_found_again() {
     create(&ldap, user("mara", Some(&north))).await;
 }
 
+#[tokio::test]
+async fn a_socket_will_do() {
+    let server = Server::alone();
+    let tree = server.tree();
+    let socket = format!("ldapi://{}%2Fsocket", server.folder().to_str().unwrap().replace('/', "%2F"));
+    let ldap = tree.open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    create(&ldap, user("mara", None)).await;
+    assert_eq!(swept(&ldap).await.len(), 1);
+}
+
 /// A host that is not called this machine gets TLS, whatever the URL says; the certificate is checked.
 #[test]
 fn the_password_goes_over_tls() {

@@ -76,7 +76,9 @@ impl Inner {
     pub(super) async fn rename(&self, entry: &Entry, names: Vec<String>) -> Result<Entry, DirectoryError> {
         let from = &entry.dn;
         let (_, above) = dn::split(from);
-        for to in names {
+        let name = Canonical::of(from);
+        // The name of what it stands under is taken too; OpenLDAP has another word for that.
+        for to in names.into_iter().filter(|to| !name.is_below(&Canonical::of(to))) {
             self.free(&to).await?;
             let (rdn, under) = dn::split(&to);
             let under = (Canonical::of(above) != Canonical::of(under)).then_some(under);
