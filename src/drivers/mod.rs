@@ -1,6 +1,8 @@
 //! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
 //! nothing.
 
+#[cfg(any(feature = "keycloak", feature = "scim"))]
+mod http;
 mod memory;
 #[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;
