@@ -7,6 +7,8 @@ mod memory;
 #[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;
 mod rows;
+#[cfg(feature = "scim")]
+pub mod scim;
 pub mod sqlite;
 mod table;
 

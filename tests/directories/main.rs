@@ -3,3 +3,10 @@
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
+
+#[cfg(feature = "scim")]
+mod http;
+#[cfg(feature = "scim")]
+mod proxy;
+#[cfg(feature = "scim")]
+mod scim;

@@ -1,0 +1,61 @@
+//! SCIM: against a real service, `tests/servers/scim`, and against one that follows a script where no real one can be made to
+//! misbehave as services are known to.
+
+mod remote;
+mod scripted;
+mod traps;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tenantry::{credential::SecretString, drivers::scim::Scim, manifest::ScimSettings, model::SecretSource};
+
+const TOKEN: &str = "a token of the tests";
+
+/// Many services, which end with us.
+struct Server {
+    _child: Child,
+    address: SocketAddr,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/scim");
+    let mut child = Command::new(script)
+        .arg("serve")
+        .env("TOKEN", TOKEN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the service can be started");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port = line.trim().strip_prefix("PORT=").expect("the service tells its port").parse().unwrap();
+    Server { _child: child, address: (Ipv4Addr::LOCALHOST, port).into() }
+});
+
+/// The path of a fresh, empty service of a profile of `scim.py`.
+fn place(profile: &str) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("{profile}.{}/v2", NUMBER.fetch_add(1, Ordering::SeqCst))
+}
+
+fn settings(address: SocketAddr, place: &str) -> ScimSettings {
+    ScimSettings { url: format!("http://{address}/{place}"), token: SecretSource::Env("UNREAD".into()) }
+}
+
+fn open(address: SocketAddr, place: &str) -> Scim {
+    Scim::open(&settings(address, place), SecretString::from(TOKEN)).unwrap()
+}
+
+/// A fresh service of a profile.
+fn fresh(profile: &str) -> Scim {
+    open(SERVER.address, &place(profile))
+}
