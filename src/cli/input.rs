@@ -54,7 +54,7 @@ impl Home {
     /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
     pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
         let opened = drivers::open(&self.opening(&self.vault()));
-        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+        opened.map(|opened| opened.directory).map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 
     fn vault(&self) -> Vault {
@@ -82,10 +82,10 @@ impl Home {
         Ok(())
     }
 
-    /// The accounts of the directory, where that does not check passwords itself. Nothing is read yet.
+    /// The accounts of the directory, whose people set their passwords with us. Nothing is read yet.
     pub(crate) fn accounts(&self) -> Result<Arc<dyn Accounts>, Failure> {
-        let opened = drivers::accounts(&self.opening(&self.vault()));
-        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+        let opened = drivers::open(&self.opening(&self.vault()));
+        opened.map(|opened| opened.accounts).map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 }
 

@@ -3,9 +3,9 @@
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
-
 #[cfg(feature = "scim")]
 mod http;
+mod ledgered;
 #[cfg(feature = "scim")]
 mod proxy;
 #[cfg(feature = "scim")]

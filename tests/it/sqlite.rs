@@ -16,12 +16,14 @@ use tenantry::{
     drivers::Sqlite,
     history::Chain,
     manifest::Project,
-    model::{PasswordHash, Place, TokenHash, Username},
+    model::{PasswordHash, Place, PlainPassword, TokenHash, Username},
     observed::{CredentialMark, Live, Observed, Scope, Settings},
     plan::Change,
 };
 
-use crate::conformance::{Org, WINDOW, cause, company, create, delete, issue, key, kind_of, link, name, password, user};
+use crate::conformance::{
+    Org, PASSWORD_HASH, WINDOW, cause, company, create, delete, issue, key, kind_of, link, name, password, user,
+};
 
 fn open(folder: &TempDir) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(folder.path(), Path::new("tenantry.db")).unwrap())
@@ -449,7 +451,7 @@ async fn people(folder: &TempDir, until: Timestamp) -> (Arc<Sqlite>, Org, [Live;
         org.wanted.insert(state.key.clone(), state.clone());
         live.push(org.live(&state.key).await);
     }
-    let issues = [link(&live[0], "token", Some(until)), password(&live[1], "$old", true, Some(until))];
+    let issues = [link(&live[0], "token", Some(until)), password(&live[1], true, Some(until))];
     let stored = directory.issue(&issues, &org.run).await;
     assert!(stored.iter().all(Result::is_ok), "{stored:?}");
     (directory, org, live.try_into().unwrap())
@@ -469,12 +471,14 @@ async fn of_many_that_use_a_link_one_gets_through() {
         assert!(directory.redeemable(&token, now).await.unwrap(), "looking uses nothing up");
     }
     assert!(!directory.redeemable(&wrong, now).await.unwrap());
-    assert!(!directory.redeem(&wrong, &PasswordHash::new("$w"), now).await.unwrap());
+    assert!(!directory.redeem(&wrong, &PasswordHash::new("$w"), &PlainPassword::new("x"), now).await.unwrap());
     let username = Username::new("anna").unwrap();
     assert_eq!(directory.sign_in(&username).await.unwrap(), None, "no password exists until it is used");
     let tries = (0..50).map(|row| {
         let (directory, token) = (open(&folder), token.clone());
-        tokio::spawn(async move { directory.redeem(&token, &PasswordHash::new(format!("${row}")), now).await.unwrap() })
+        tokio::spawn(async move {
+            directory.redeem(&token, &PasswordHash::new(format!("${row}")), &PlainPassword::new("x"), now).await.unwrap()
+        })
     });
     let mut won = 0;
     for one in tries.collect::<Vec<_>>() {
@@ -493,9 +497,12 @@ async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
     let folder = TempDir::new().unwrap();
     let until = in_an_hour();
     let (directory, mut org, [anna, bea]) = people(&folder, until).await;
-    let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new("$old"), PasswordHash::new("$new"));
+    let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new(PASSWORD_HASH), PasswordHash::new("$new"));
     let bea_is = Username::new("bea").unwrap();
-    assert!(!directory.redeemable(&token, until).await.unwrap() && !directory.redeem(&token, &new, until).await.unwrap());
+    assert!(
+        !directory.redeemable(&token, until).await.unwrap()
+            && !directory.redeem(&token, &new, &PlainPassword::new("x"), until).await.unwrap()
+    );
     assert!(!directory.replace(&bea_is, &old, &new, until).await.unwrap(), "dead at its time");
     assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap(), "another password");
     assert!(directory.sign_in(&bea_is).await.unwrap().unwrap().must_change);
@@ -509,7 +516,10 @@ async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
     assert!(!directory.sign_in(&bea_is).await.unwrap().unwrap().enabled);
     assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap());
     org.update(&anna.state.key, |it| it.enabled = true).await;
-    assert!(!directory.redeem(&token, &new, Timestamp::now()).await.unwrap(), "it does not come back to life");
+    assert!(
+        !directory.redeem(&token, &new, &PlainPassword::new("x"), Timestamp::now()).await.unwrap(),
+        "it does not come back to life"
+    );
     org.delete(&bea.state.key).await;
     assert_eq!(directory.sign_in(&bea_is).await.unwrap(), None);
     let database = Connection::open(folder.path().join("tenantry.db")).unwrap();

@@ -225,7 +225,8 @@ impl Worker {
             base: &self.shared.settings.base,
             vault: &vault,
             new_ledger: false,
-        })?;
+        })?
+        .directory;
         if self.backend.as_ref().is_some_and(|open| open.uid != binding.uid || open.generation != binding.generation) {
             self.gate.clear();
             self.troubles.clear();
