@@ -2,8 +2,6 @@
 //! misbehave as services are known to.
 
 mod remote;
-mod scripted;
-mod traps;
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,12 +9,19 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tenantry::{credential::SecretString, drivers::scim::Scim, manifest::ScimSettings, model::SecretSource};
+use tempfile::TempDir;
+use tenantry::{
+    credential::SecretString,
+    directory::Directory,
+    drivers::{Scim, Sqlite, remote::Ledgered},
+    manifest::ScimSettings,
+    model::SecretSource,
+};
 
 const TOKEN: &str = "a token of the tests";
 
@@ -52,10 +57,31 @@ fn settings(address: SocketAddr, place: &str) -> ScimSettings {
 }
 
 fn open(address: SocketAddr, place: &str) -> Scim {
+    // Whoever comes second finds it done.
+    drop(rustls::crypto::ring::default_provider().install_default());
     Scim::open(&settings(address, place), SecretString::from(TOKEN)).unwrap()
 }
 
 /// A fresh service of a profile.
 fn fresh(profile: &str) -> Scim {
     open(SERVER.address, &place(profile))
+}
+
+/// A service with a ledger beside it.
+fn ledgered(scim: Scim) -> (TempDir, Arc<dyn Directory>) {
+    let folder = TempDir::new().unwrap();
+    let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
+    (folder, Arc::new(Ledgered::new(scim, ledger, false)))
+}
+
+mod with_everything {
+    crate::conformance::suite!(|| super::ledgered(super::fresh("default")));
+}
+
+mod with_nothing_but_the_least {
+    crate::conformance::suite!(|| super::ledgered(super::fresh("bare")));
+}
+
+mod with_cursors {
+    crate::conformance::suite!(|| super::ledgered(super::fresh("cursor")));
 }

@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 use tenantry::{
     directory::{ErrorKind, Stop},
     drivers::{
+        Scim,
         remote::{Edit, Item, NewPassword, Remote, Target},
-        scim::Scim,
     },
     model::{Field, Kind, Method, PasswordHash, PlainPassword, RemoteId},
 };
@@ -103,7 +103,10 @@ async fn lives(profile: &str) {
     (other.parent, other.role, other.enabled) = (Some(north.id.clone()), Some("n.helper".into()), false);
     let changed = write(&scim, Edit::Update(Box::new(made.clone()), other.clone())).await.unwrap().unwrap();
     agrees(&scim, &changed).await;
-    assert_eq!((changed.parent.as_ref(), changed.enabled, &changed.roles[..]), (Some(&north.id), Some(false), &["n.helper".into()][..]));
+    assert_eq!(
+        (changed.parent.as_ref(), changed.enabled, &changed.roles[..]),
+        (Some(&north.id), Some(false), &["n.helper".into()][..])
+    );
     other.fields.retain(|(field, _)| matches!(field, Field::Username | Field::Email));
     other.role = None;
     let poor = write(&scim, Edit::Update(Box::new(changed.clone()), other.clone())).await.unwrap().unwrap();
@@ -205,11 +208,11 @@ async fn sets_and_forgets_passwords() {
 
 #[tokio::test]
 async fn who_is_not_let_in_reads_nothing() {
+    let nowhere = open(SERVER.address, "unknown.1/v2");
+    assert_eq!(nowhere.sweep(&roles()).await.unwrap_err().kind, ErrorKind::Rejected);
     let settings = super::settings(SERVER.address, &place("default"));
     let scim = Scim::open(&settings, "a wrong token".into()).unwrap();
     let error = scim.sweep(&roles()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(!error.chain().contains("a wrong token"));
-    let nowhere = open(SERVER.address, "unknown.1/v2");
-    assert_eq!(nowhere.sweep(&roles()).await.unwrap_err().kind, ErrorKind::Rejected);
 }
