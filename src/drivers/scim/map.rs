@@ -46,17 +46,18 @@ pub(super) fn native(kind: Kind) -> &'static [Field] {
     }
 }
 
-/// What an object is called here: users and groups may have the same identifiers.
+/// What an object is called here: users and groups may have the same identifiers. It becomes part of names of ours, so there is
+/// no sign in it that names cannot have.
 pub(super) fn remote(kind: Kind, id: &str) -> RemoteId {
     RemoteId(match kind {
-        Kind::User => format_smolstr!("u:{id}"),
-        Kind::Role | Kind::Company | Kind::Customer => format_smolstr!("g:{id}"),
+        Kind::User => format_smolstr!("u-{id}"),
+        Kind::Role | Kind::Company | Kind::Customer => format_smolstr!("g-{id}"),
     })
 }
 
 /// What the service calls it.
 pub(super) fn local(id: &RemoteId) -> &str {
-    id.0.split_once(':').map_or(id.0.as_str(), |(_, id)| id)
+    id.0.split_once('-').map_or(id.0.as_str(), |(_, id)| id)
 }
 
 /// What a group stands for.

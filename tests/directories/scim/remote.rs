@@ -201,7 +201,7 @@ async fn sets_and_forgets_passwords() {
         agrees(&scim, &mara).await;
         let only_hash = NewPassword { plain: None, ..password.clone() };
         assert_eq!(scim.password(&mara.id, &only_hash).await.unwrap_err().kind, ErrorKind::Rejected);
-        let nobody = RemoteId("u:nobody".into());
+        let nobody = RemoteId("u-nobody".into());
         assert_eq!(scim.password(&nobody, &password).await.unwrap_err().kind, ErrorKind::Moved);
     }
 }
