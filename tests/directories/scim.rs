@@ -2,6 +2,8 @@
 //! misbehave as services are known to.
 
 mod remote;
+mod scripted;
+mod traps;
 
 use std::{
     io::{BufRead, BufReader},

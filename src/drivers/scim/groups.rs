@@ -12,9 +12,9 @@ use crate::{
 
 use super::{
     Scim, all, map,
-    places::{Member, Places, holds},
+    places::{Member, Places},
     read,
-    resource::{Resource, text},
+    resource::Resource,
     service::{GROUP, Service},
     wire::{self, Op, Patched},
     write::again,
@@ -171,15 +171,13 @@ impl Scim {
 
     /// The members of a group after some moves; nothing where they are that already.
     fn after(&self, service: &Service, whole: &Resource, moves: &[&Move]) -> Option<Vec<Value>> {
-        let before: Vec<Value> = whole.values("members").map(|it| Value::Object(it.clone())).collect();
-        let left = |it: &Value| moves.iter().any(|m| m.step == Step::Leave && holds(it, &m.id));
-        let mut after: Vec<Value> = before.iter().filter(|it| !left(it)).cloned().collect();
-        for it in moves.iter().filter(|it| it.step == Step::Join) {
-            if !after.iter().any(|member| holds(member, &it.id)) {
-                after.push(self.member(service, it));
-            }
-        }
-        (after != before).then_some(after)
+        let before: Vec<&Map<String, Value>> = whole.values("members").collect();
+        let leaves = |entry: &Map<String, Value>| moves.iter().any(|it| it.step == Step::Leave && it.member.is(entry, &it.id));
+        let joined = moves.iter().filter(|it| it.step == Step::Join && !before.iter().any(|entry| it.member.is(entry, &it.id)));
+        let joined: Vec<Value> = joined.map(|it| self.member(service, it)).collect();
+        let stay: Vec<Value> = before.iter().filter(|it| !leaves(it)).map(|it| Value::Object((*it).clone())).collect();
+        let same = stay.len() == before.len() && joined.is_empty();
+        (!same).then(|| [stay, joined].concat())
     }
 
     fn ops(&self, service: &Service, moves: &[&Move]) -> Vec<Op> {
@@ -218,8 +216,8 @@ fn leaving(moves: &[&Move]) -> bool {
 /// Whether what was answered has the members that it should have, where it says who they are.
 fn took(answered: Option<&Resource>, moves: &[&Move], what: &str) -> Result<(), DirectoryError> {
     let Some(group) = answered.filter(|it| it.get("members").is_some()) else { return Ok(()) };
-    let is = |id: &str| group.values("members").any(|it| text(it, "value") == Some(id));
-    match moves.iter().find(|it| is(&it.id) != (it.step == Step::Join)) {
+    let within = |it: &&&Move| group.values("members").any(|entry| it.member.is(entry, &it.id));
+    match moves.iter().find(|it| within(it) != (it.step == Step::Join)) {
         None => Ok(()),
         Some(it) => {
             let cause = format!("the service took the change of {} and did not make it", it.id);

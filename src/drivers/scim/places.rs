@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::model::{Kind, RemoteId};
@@ -37,6 +37,11 @@ impl Member {
             Kind::User => Self::User,
             Kind::Role | Kind::Company | Kind::Customer => Self::Group,
         }
+    }
+
+    /// Whether an entry among the members of a group is such a one, with this identifier: users and groups may have the same.
+    pub(super) fn is(self, entry: &Map<String, Value>, id: &str) -> bool {
+        text(entry, "value") == Some(id) && text(entry, "type").is_none_or(|it| it.eq_ignore_ascii_case(self.word()))
     }
 
     /// What services call it.
@@ -129,11 +134,6 @@ impl Places {
     pub(super) fn role(&self, role: &str) -> impl Iterator<Item = &SmolStr> {
         self.roles.get(role).into_iter().flatten()
     }
-}
-
-/// Whether a group has a member.
-pub(super) fn holds(member: &Value, id: &str) -> bool {
-    member.as_object().and_then(|it| text(it, "value")) == Some(id)
 }
 
 /// What begins a reference of ours.

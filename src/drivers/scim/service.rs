@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::{
-    model::{Field, Method},
+    model::{Field, Kind, Method},
     observed::Capabilities,
 };
 
@@ -115,7 +115,7 @@ impl Service {
     /// What it can hold and do.
     pub(super) fn capabilities(&self) -> Capabilities {
         let lacks = ATTRIBUTES.into_iter().filter(|(field, path)| *field != Field::DisplayName && !self.user.writable(path));
-        let lacks: BTreeSet<Field> = lacks.map(|(field, _)| field).chain((!self.nested()).then_some(Field::Parent)).collect();
+        let lacks: BTreeSet<Field> = lacks.map(|(field, _)| field).collect();
         let mut methods: BTreeSet<Method> = [Method::None].into();
         if self.user.writable("password") {
             // No service can be told that a password must be changed, so a temporary one would live for ever.
@@ -125,7 +125,7 @@ impl Service {
         Capabilities {
             fields: everything.fields.iter().filter(|field| !lacks.contains(field)).copied().collect(),
             disable: self.user.writable("active"),
-            company_tree: self.nested(),
+            places: Capabilities::every_place().into_iter().filter(|(what, _)| *what == Kind::User || self.nested()).collect(),
             methods,
             concurrency: CONCURRENCY,
             ..everything

@@ -10,6 +10,7 @@ use tenantry::{
         remote::{Edit, Item, NewPassword, Remote, Target},
     },
     model::{Field, Kind, Method, PasswordHash, PlainPassword, RemoteId},
+    observed::Capabilities,
 };
 
 use super::{SERVER, fresh, open, place};
@@ -180,9 +181,9 @@ async fn says_what_a_service_can_do() {
     for it in [&scim, &flat] {
         sweep(it).await;
     }
-    assert!(scim.capabilities().company_tree && scim.capabilities().disable);
+    assert!(scim.capabilities().places == Capabilities::every_place() && scim.capabilities().disable);
     assert_eq!(scim.capabilities().methods, [Method::Invite, Method::Secret, Method::None].into());
-    assert!(!flat.capabilities().company_tree && !flat.capabilities().fields.contains(&Field::Parent));
+    assert_eq!(flat.capabilities().places, [(Kind::User, Kind::Company), (Kind::User, Kind::Customer)].into());
     let north = create(&flat, target(Kind::Company, "north", None)).await;
     let refused = write(&flat, Edit::Create(target(Kind::Customer, "shop", Some(&north)))).await;
     assert_eq!(refused, Err(ErrorKind::Rejected));
