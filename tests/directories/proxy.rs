@@ -16,7 +16,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::http::{Door, Message};
+use crate::{
+    conformance::Trouble,
+    http::{Door, Message},
+};
 
 /// A proxy on loopback.
 pub(crate) struct Proxy {
@@ -107,8 +110,8 @@ impl Proxy {
         self.door.address
     }
 
-    /// Begins or ends trouble; for [`crate::conformance::Org::troubled`].
-    pub(crate) fn switch(&self) -> Arc<dyn Fn(bool) + Send + Sync> {
+    /// Begins or ends trouble.
+    pub(crate) fn switch(&self) -> Trouble {
         let faults = Arc::clone(&self.faults);
         Arc::new(move |on| faults.on.store(on, Ordering::SeqCst))
     }

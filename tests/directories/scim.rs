@@ -25,6 +25,8 @@ use tenantry::{
     model::SecretSource,
 };
 
+use crate::{conformance::Trouble, proxy::Proxy};
+
 const TOKEN: &str = "a token of the tests";
 
 /// Many services, which end with us.
@@ -74,6 +76,23 @@ fn ledgered(scim: Scim) -> (TempDir, Arc<dyn Directory>) {
     let folder = TempDir::new().unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
     (folder, Arc::new(Ledgered::new(scim, ledger, false)))
+}
+
+/// One with trouble on the way.
+fn troubled(profile: &str) -> ((TempDir, Proxy), Arc<dyn Directory>, Trouble) {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let proxy = Proxy::http(SERVER.address, SEED.fetch_add(1, Ordering::SeqCst));
+    let (folder, directory) = ledgered(open(proxy.address(), &place(profile)));
+    let trouble = proxy.switch();
+    ((folder, proxy), directory, trouble)
+}
+
+mod with_everything_in_trouble {
+    crate::conformance::troubled!(|| super::troubled("default"));
+}
+
+mod with_the_least_in_trouble {
+    crate::conformance::troubled!(|| super::troubled("bare"));
 }
 
 mod with_everything {

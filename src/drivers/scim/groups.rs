@@ -23,7 +23,7 @@ use super::{
 /// Members that one request adds or takes out: AWS takes no more.
 const MEMBERS: usize = 100;
 
-/// How often a group is written whole, where others change it at the same time.
+/// How often a group is written whole, where others change it at the same time; or made, where nobody says whether it was.
 const ATTEMPTS: usize = 5;
 
 /// A group that somebody joins or leaves.
@@ -93,27 +93,31 @@ impl Scim {
         }
     }
 
-    /// Makes the group of a role, unless it is there by now.
+    /// Makes the group of a role, unless it is there by now. The answer may be lost, and then it is looked for; whoever was just
+    /// created waits for it, so that it is tried more than once.
     async fn make(&self, service: &Service, role: &str) -> Result<SmolStr, DirectoryError> {
         let (what, name) = (format!("create the group of role {role}"), map::role_name(role));
-        let called = |group: &Resource| group.text("displayName") == Some(name.as_str());
-        let found = read::list(&self.http, service, &service.groups, None, &what).await?;
-        if let Some(group) = found.iter().find(|group| called(group)) {
-            return Ok(SmolStr::new(group.id()));
-        }
         let body = json!({"schemas": [GROUP], "displayName": name});
-        let error = match wire::post(&self.http, &service.groups, &body, &what).await {
-            Ok(answer) if answer.status == Status::Ok => match wire::resource(&answer, &what) {
-                Ok(group) => return Ok(SmolStr::new(group.id())),
+        let mut failed = None;
+        for _ in 0..ATTEMPTS {
+            let found = read::list(&self.http, service, &service.groups, None, &what).await?;
+            if let Some(group) = found.iter().find(|group| group.text("displayName") == Some(&*name)) {
+                return Ok(SmolStr::new(group.id()));
+            }
+            let error = match wire::post(&self.http, &service.groups, &body, &what).await {
+                Ok(answer) if answer.status == Status::Ok => match wire::resource(&answer, &what) {
+                    Ok(group) => return Ok(SmolStr::new(group.id())),
+                    Err(error) => error,
+                },
+                Ok(answer) => wire::failure(&answer, &what),
                 Err(error) => error,
-            },
-            Ok(answer) => wire::failure(&answer, &what),
-            Err(error) => error,
-        };
-        // The answer may have been lost.
-        let found = read::list(&self.http, service, &service.groups, None, &what).await;
-        let found = found.ok().and_then(|groups| groups.into_iter().find(called));
-        found.map(|group| SmolStr::new(group.id())).ok_or(error)
+            };
+            if !matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Incomplete | ErrorKind::Conflict) {
+                return Err(error);
+            }
+            failed = Some(error);
+        }
+        Err(failed.unwrap_or_else(|| DirectoryError::new(what, ErrorKind::Failed)))
     }
 
     /// One request for some members; one for each of them where that is refused.
