@@ -62,7 +62,7 @@ impl Faults {
         Arc::new(Self { on: AtomicBool::new(false), state: Mutex::new(seed), one_in, done: Mutex::default() })
     }
 
-    /// SplitMix64, <https://prng.di.unimi.it/splitmix64.c>
+    /// `SplitMix64`, <https://prng.di.unimi.it/splitmix64.c>
     fn random(&self) -> u64 {
         let mut state = self.state.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -73,7 +73,7 @@ impl Faults {
     }
 
     fn next(&self, choice: &[Fault]) -> Option<Fault> {
-        if !self.on.load(Ordering::SeqCst) || self.random() % self.one_in != 0 {
+        if !self.on.load(Ordering::SeqCst) || !self.random().is_multiple_of(self.one_in) {
             return None;
         }
         let fault = choice[usize::try_from(self.random() % choice.len() as u64).unwrap()];

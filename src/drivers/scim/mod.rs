@@ -152,13 +152,6 @@ impl Scim {
         self.patchless.load(Ordering::Relaxed)
     }
 
-    fn endpoint<'a>(&self, service: &'a Service, kind: Kind) -> &'a str {
-        match kind {
-            Kind::User => &service.users,
-            Kind::Role | Kind::Company | Kind::Customer => &service.groups,
-        }
-    }
-
     async fn set_password(&self, id: &RemoteId, password: &SecretString, what: &str) -> Result<(), DirectoryError> {
         let service = self.service().await?;
         let at = (service.users.as_str(), map::local(id));

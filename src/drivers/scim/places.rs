@@ -114,15 +114,13 @@ impl Places {
     pub(super) fn parent(&self, member: Member, id: &str) -> (Option<RemoteId>, Option<SmolStr>) {
         let above = self.above.get(&(member, SmolStr::new(id))).map_or(&[][..], Vec::as_slice);
         let Some(surest) = above.iter().map(|it| it.sure).min() else { return (None, None) };
-        let found: BTreeMap<_, _> = above.iter().filter(|it| it.sure == surest).map(|it| (&it.id, &it.name)).collect();
-        match found.len() {
-            1 => (found.into_keys().next().cloned(), None),
-            _ => {
-                let names: BTreeSet<_> = found.into_values().map(SmolStr::as_str).collect();
-                let names: Vec<_> = names.into_iter().collect();
-                (None, Some(format_smolstr!("it is a member of several groups: {}", names.join(", "))))
-            }
+        let mut found: BTreeMap<_, _> = above.iter().filter(|it| it.sure == surest).map(|it| (&it.id, &it.name)).collect();
+        if found.len() == 1 {
+            return (found.pop_first().map(|(id, _)| id.clone()), None);
         }
+        let names: BTreeSet<_> = found.into_values().map(SmolStr::as_str).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        (None, Some(format_smolstr!("it is a member of several groups: {}", names.join(", "))))
     }
 
     /// The roles of a user, sorted.

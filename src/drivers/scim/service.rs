@@ -106,6 +106,14 @@ impl Service {
         }
     }
 
+    /// Where objects of a kind are.
+    pub(super) fn endpoint(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::User => &self.users,
+            Kind::Role | Kind::Company | Kind::Customer => &self.groups,
+        }
+    }
+
     /// Whether groups can stand within groups, so that companies and customers can stand under companies.
     pub(super) fn nested(&self) -> bool {
         let types = self.group.canonical("members.type");

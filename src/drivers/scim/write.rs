@@ -1,6 +1,6 @@
 //! Objects written: first what they say of themselves, then where they stand and what they hold, group by group.
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, atomic::Ordering};
 
 use smol_str::SmolStr;
 
@@ -127,7 +127,7 @@ async fn object(scim: &Scim, service: &Service, edit: &Edit, stop: &Stop) -> Out
             item(&resource, service, target.kind, what).map(Some)
         }
         Edit::Delete(before) => {
-            let at = (scim.endpoint(service, before.kind), map::local(&before.id));
+            let at = (service.endpoint(before.kind), map::local(&before.id));
             wire::delete(&scim.http, at, before.tag.as_ref(), what).await.map(|()| None)
         }
     }
@@ -157,7 +157,7 @@ fn item(resource: &Resource, service: &Service, kind: Kind, what: &str) -> Resul
 }
 
 async fn create(scim: &Scim, service: &Service, target: &Target, what: &str) -> Result<Resource, DirectoryError> {
-    let endpoint = scim.endpoint(service, target.kind);
+    let endpoint = service.endpoint(target.kind);
     let body = map::created(target, service);
     let error = match wire::post(&scim.http, endpoint, &body, what).await {
         Ok(answer) if answer.status == Status::Ok => match wire::resource(&answer, what) {
@@ -196,7 +196,7 @@ async fn create(scim: &Scim, service: &Service, target: &Target, what: &str) -> 
 /// and is exactly what was to be created.
 async fn find(scim: &Scim, service: &Service, target: &Target) -> Result<Option<Resource>, DirectoryError> {
     let what = format!("look for {} {}", target.kind.word(), label(target));
-    let endpoint = scim.endpoint(service, target.kind);
+    let endpoint = service.endpoint(target.kind);
     let ours = |resource: &Resource| {
         let Ok(item) = item(resource, service, target.kind, &what) else { return false };
         let seen = || scim.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&item.id);
@@ -228,7 +228,7 @@ async fn update(
     target: &Target,
     what: &str,
 ) -> Result<Option<Resource>, DirectoryError> {
-    let at = (scim.endpoint(service, before.kind), map::local(&before.id));
+    let at = (service.endpoint(before.kind), map::local(&before.id));
     let mut whole = None;
     if map::needs_whole(before, target) {
         whole = Some(unmoved(scim, service, at, before, what).await?);
@@ -241,7 +241,7 @@ async fn update(
         match wire::patch(&scim.http, at, &map::ops(&sets), before.tag.as_ref(), None, what).await? {
             Patched::Done(Some(resource)) => return Ok(Some(resource)),
             Patched::Done(None) => return read_back(scim, at, what).await.map(Some),
-            Patched::Unable { ever } => drop(scim.patchless.fetch_or(ever, std::sync::atomic::Ordering::Relaxed)),
+            Patched::Unable { ever } => drop(scim.patchless.fetch_or(ever, Ordering::Relaxed)),
         }
     }
     let mut whole = match whole {

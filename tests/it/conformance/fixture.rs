@@ -48,6 +48,7 @@ impl Org {
     }
 
     /// The same with trouble on the way.
+    #[allow(dead_code, reason = "there is none on the way to a file")]
     pub(crate) fn troubled(self, trouble: Trouble) -> Self {
         trouble(true);
         Self { trouble: Some(trouble), ..self }

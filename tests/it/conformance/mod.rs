@@ -52,6 +52,7 @@ pub(crate) use suite;
 
 /// Cases with trouble on the way to the directory: what failed for it is tried again, and in the end nothing is lost and nothing
 /// is there twice. `$stage` makes three things: what must outlive the directory, an `Arc` of it, and what switches the trouble.
+#[allow(unused_macros, reason = "there is none on the way to a file")]
 macro_rules! troubled {
     ($stage:expr) => {
         $crate::conformance::troubled! { $stage;
@@ -77,4 +78,5 @@ macro_rules! troubled {
         )*
     };
 }
+#[allow(unused_imports, reason = "there is none on the way to a file")]
 pub(crate) use troubled;
