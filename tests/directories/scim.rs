@@ -19,10 +19,13 @@ use std::{
 use tempfile::TempDir;
 use tenantry::{
     credential::SecretString,
-    directory::Directory,
-    drivers::{Scim, Sqlite, remote::Ledgered},
+    directory::{Directory, ErrorKind, Stop},
+    drivers::{
+        Scim, Sqlite,
+        remote::{Edit, Ledgered, Remote},
+    },
     manifest::ScimSettings,
-    model::SecretSource,
+    model::{Kind, SecretSource},
 };
 
 use crate::{conformance::Trouble, proxy::Proxy};
@@ -85,6 +88,32 @@ fn troubled(profile: &str) -> ((TempDir, Proxy), Arc<dyn Directory>, Trouble) {
     let (folder, directory) = ledgered(open(proxy.address(), &place(profile)));
     let trouble = proxy.switch();
     ((folder, proxy), directory, trouble)
+}
+
+/// What the driver reads is the same whatever happens on the way, and everything that can happen does.
+#[tokio::test]
+async fn reads_the_same_in_trouble() {
+    let place = place("small");
+    let calm = open(SERVER.address, &place);
+    let users = (0..40).map(|i| Edit::Create(remote::target(Kind::User, &format!("u{i}"), None)));
+    let made = calm.write(&users.collect::<Vec<_>>(), &Stop::default()).await;
+    assert!(made.iter().all(Result::is_ok));
+    let expected = calm.sweep(&remote::roles()).await.unwrap();
+    let proxy = Proxy::http(SERVER.address, 7);
+    (proxy.switch())(true);
+    let scim = open(proxy.address(), &place);
+    let mut read = 0;
+    for _ in 0..40 {
+        match scim.sweep(&remote::roles()).await {
+            Ok(items) => {
+                assert_eq!(items, expected);
+                read += 1;
+            }
+            Err(error) => assert!(error.retry_helps() || error.kind == ErrorKind::Incomplete, "{error}"),
+        }
+    }
+    let done = proxy.done();
+    assert!(read > 30 && done.len() == 8, "{read} were read; {done:?}");
 }
 
 mod with_everything_in_trouble {
