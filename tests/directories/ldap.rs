@@ -3,7 +3,16 @@
 
 mod server;
 
-use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use smol_str::SmolStr;
@@ -20,6 +29,8 @@ use tenantry::{
 
 use server::{Server, Tree};
 
+use crate::{conformance::Trouble, proxy::Proxy};
+
 fn fresh(tree: Tree) -> ((TempDir, Tree), Arc<dyn Directory>) {
     let folder = TempDir::new().unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
@@ -29,6 +40,23 @@ fn fresh(tree: Tree) -> ((TempDir, Tree), Arc<dyn Directory>) {
 
 mod alone {
     crate::conformance::suite!(|| super::fresh(super::Server::alone().tree()));
+}
+
+/// One with trouble on the way.
+fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let (folder, tree) = (TempDir::new().unwrap(), Server::alone().tree());
+    let server = tree.url().strip_prefix("ldap://").unwrap().parse().unwrap();
+    let proxy = Proxy::tcp(server, SEED.fetch_add(1, Ordering::Relaxed));
+    let url = format!("ldap://{}", proxy.address());
+    let remote = tree.open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
+    let trouble = proxy.switch();
+    ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
+}
+
+mod in_trouble {
+    crate::conformance::troubled!(super::troubled);
 }
 
 mod with_overlays {
