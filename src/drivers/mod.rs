@@ -1,6 +1,8 @@
 //! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
 //! nothing.
 
+#[cfg(any(feature = "keycloak", feature = "scim"))]
+mod http;
 #[cfg(feature = "ldap")]
 pub mod ldap;
 pub mod ledger;
@@ -9,6 +11,8 @@ mod memory;
 pub mod postgres;
 pub mod remote;
 mod rows;
+#[cfg(feature = "scim")]
+pub mod scim;
 mod sql;
 pub mod sqlite;
 mod table;
@@ -36,6 +40,8 @@ use self::{
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+#[cfg(feature = "scim")]
+pub use scim::Scim;
 pub use sqlite::Sqlite;
 
 /// The ledger of a project that does not say.
@@ -84,6 +90,9 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
+        #[cfg(feature = "scim")]
+        DirectorySpec::Scim(settings) => beside(opening, Scim::open(settings, secret(opening, &settings.token)?)?),
+        #[cfg(not(feature = "scim"))]
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
         #[cfg(feature = "ldap")]
         DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),

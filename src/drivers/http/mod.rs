@@ -1,0 +1,180 @@
+//! One way to speak HTTP with a directory, for every driver that does: limits, repeats, tokens and counting are here, and
+//! nowhere else.
+//!
+//! What it knows: HTTP. What it must not know: any vendor. It follows no redirect, so that a credential goes nowhere but where
+//! the project says; it believes no answer that is cut short, too large, or a page for people.
+
+mod answer;
+mod meter;
+mod request;
+mod retry;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use reqwest::{Client as Transport, Url, redirect};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+
+use self::{
+    meter::Meter,
+    retry::{Failure, Patience},
+};
+use crate::directory::{DirectoryError, ErrorKind, Traffic};
+
+pub(crate) use answer::{Answer, Status};
+pub(crate) use request::{Request, Verb};
+#[cfg_attr(not(feature = "scim"), allow(unused_imports, reason = "of one driver"))]
+pub(crate) use tokens::Fixed;
+#[cfg_attr(not(feature = "keycloak"), allow(unused_imports, reason = "of one driver"))]
+pub(crate) use tokens::{Bearer, ClientCredentials, Tokens};
+
+/// How a client goes about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tuning {
+    /// How long making a connection may take, TLS included.
+    pub(crate) connect: Duration,
+    /// How long a request may take, from the first byte to the last of the answer.
+    pub(crate) request: Duration,
+    /// The largest answer that is read, in bytes.
+    pub(crate) most: usize,
+    /// Requests under way at once.
+    pub(crate) width: usize,
+    /// The pause before the first repeat; each one after it is about twice as long.
+    pub(crate) pause: Duration,
+    /// The longest time that we let a server send us away for before we try again.
+    pub(crate) wait: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            request: Duration::from_secs(60),
+            most: 64 * 1024 * 1024,
+            width: 8,
+            pause: Duration::from_millis(200),
+            wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A connection to a server, without a token: what [`Tokens`] get theirs by.
+pub(crate) struct Wire {
+    transport: Transport,
+    base: Url,
+    tuning: Tuning,
+    turns: Semaphore,
+    meter: Meter,
+}
+
+impl Wire {
+    /// Speaks with the server at `base`, the URL that paths are put behind. Nothing is sent yet.
+    pub(crate) fn new(base: &str, tuning: Tuning) -> Result<Arc<Self>, DirectoryError> {
+        let open = || DirectoryError::new("open the directory", ErrorKind::Rejected);
+        // A path goes behind the base: one without a slash at the end would lose its last part.
+        let base = Url::parse(&format!("{}/", base.trim_end_matches('/'))).map_err(|error| open().because(error))?;
+        let transport = Transport::builder()
+            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(tuning.connect)
+            .timeout(tuning.request)
+            .build()
+            .map_err(|error| open().because(error.without_url()))?;
+        let turns = Semaphore::new(tuning.width);
+        Ok(Arc::new(Self { transport, base, tuning, turns, meter: Meter::default() }))
+    }
+
+    /// Sends a request as it is: one that carries its own proof of who we are.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, DirectoryError> {
+        let answer = retry::persist(request, self.patience(), || self.once(request, None)).await?;
+        match answer.status {
+            Status::Unauthorized => Err(answer.error(&request.what, ErrorKind::Refused)),
+            _ => Ok(answer),
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { pause: self.tuning.pause, wait: self.tuning.wait }
+    }
+
+    /// One attempt, within the bound of requests at once.
+    async fn once(&self, request: &Request, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
+        let _turn = self.turns.acquire().await;
+        let sent = request.build(&self.transport, &self.base, bearer).map_err(Failure::last)?;
+        let counted = self.meter.begin(request.size());
+        let response = self.transport.execute(sent).await.map_err(|error| Failure::transport(&request.what, error))?;
+        answer::read(response, request, bearer, &self.tuning, counted).await
+    }
+}
+
+/// A server that wants a token with every request.
+pub(crate) struct Client {
+    wire: Arc<Wire>,
+    tokens: Box<dyn Tokens>,
+}
+
+impl Client {
+    /// Speaks over `wire`, with tokens of `tokens`.
+    pub(crate) fn new(wire: Arc<Wire>, tokens: impl Tokens + 'static) -> Self {
+        Self { wire, tokens: Box::new(tokens) }
+    }
+
+    /// Sends a request, again where that cannot do harm and may help, and gives back what was answered to it. A refused token
+    /// is replaced once. Of what is not a success only what says something about the object comes back as an answer.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, DirectoryError> {
+        retry::persist(request, self.wire.patience(), || async {
+            let bearer = self.tokens.bearer(None).await.map_err(Failure::last)?;
+            let answer = self.wire.once(request, Some(&bearer)).await?;
+            if answer.status != Status::Unauthorized {
+                return Ok(answer);
+            }
+            let fresh = self.tokens.bearer(Some(&bearer)).await.map_err(Failure::last)?;
+            let answer = self.wire.once(request, Some(&fresh)).await?;
+            match answer.status {
+                Status::Unauthorized => Err(Failure::last(answer.error(&request.what, ErrorKind::Refused))),
+                _ => Ok(answer),
+            }
+        })
+        .await
+    }
+
+    /// The token that the next request would go with.
+    pub(crate) async fn bearer(&self) -> Result<Bearer, DirectoryError> {
+        self.tokens.bearer(None).await
+    }
+
+    /// What was sent and received until now, tokens included.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.wire.meter.read()
+    }
+
+    /// How many requests go at once.
+    pub(crate) fn width(&self) -> usize {
+        self.wire.tuning.width
+    }
+}
+
+/// Does the same for each of some things, `width` at a time, and gives back what came of it in the order given.
+pub(crate) async fn each<T, R, F>(width: usize, things: impl IntoIterator<Item = T>, act: impl FnMut(T) -> F) -> Vec<R>
+where
+    F: Future<Output = R>,
+{
+    stream::iter(things.into_iter().map(act)).buffered(width.max(1)).collect().await
+}
+
+/// Takes secrets out of a text that is shown.
+fn without(mut text: String, secrets: &[&secrecy::SecretString]) -> String {
+    for secret in secrets.iter().map(|it| it.expose_secret()).filter(|it| !it.is_empty()) {
+        if text.contains(secret) {
+            text = text.replace(secret, "…");
+        }
+    }
+    text
+}
