@@ -140,7 +140,14 @@ pub trait Accounts: Send + Sync {
 
     /// Sets the password of the account that a link is for and uses the link up, in one step: of many that try at the same
     /// time one gets `true`. `false` for a link that is unknown, used, dead, or of an account that cannot sign in.
-    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError>;
+    /// `plain` is the password itself, for a directory that takes no hash.
+    async fn redeem(
+        &self,
+        token: &TokenHash,
+        password: &PasswordHash,
+        plain: &PlainPassword,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError>;
 
     /// Replaces a password that has just been checked. `false` where it is not that password any more, is dead at the time
     /// `now`, or the account cannot sign in.

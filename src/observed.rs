@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     manifest::{Budget, Project},
@@ -56,6 +56,31 @@ impl CredentialMark {
         match self {
             Self::None => None,
             Self::Owed(reset) | Self::Ordered(_, reset) | Self::Given(reset) => Some(reset),
+        }
+    }
+
+    /// As directories keep it: `owed:RESET`, `ordered:METHOD:RESET`, `given:RESET`; nothing where nothing was ever asked for.
+    pub fn text(&self) -> Option<SmolStr> {
+        match self {
+            Self::None => None,
+            Self::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
+            Self::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
+            Self::Given(reset) => Some(format_smolstr!("given:{reset}")),
+        }
+    }
+
+    /// The mark that is kept as this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (word, reset) = text.split_once(':')?;
+        match word {
+            "owed" => Some(Self::Owed(SmolStr::new(reset))),
+            "ordered" => {
+                let (method, reset) = reset.split_once(':')?;
+                let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
+                Some(Self::Ordered(method, SmolStr::new(reset)))
+            }
+            "given" => Some(Self::Given(SmolStr::new(reset))),
+            _ => None,
         }
     }
 

@@ -3,6 +3,9 @@
 
 #[cfg(any(feature = "keycloak", feature = "scim"))]
 mod http;
+#[cfg(feature = "keycloak")]
+pub mod keycloak;
+pub mod ledger;
 mod memory;
 #[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;

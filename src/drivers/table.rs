@@ -140,6 +140,30 @@ impl Table {
         Some(entry)
     }
 
+    /// Puts in an object that is there, whatever others claim: where others than we write, two can have the same. One whose
+    /// identifier or key is there already is given back.
+    pub(super) fn put_as_it_is(&mut self, entry: Entry) -> Result<(), Box<Entry>> {
+        let id = entry.found.id().clone();
+        if self.objects.contains_key(&id) || entry.found.key().is_some_and(|key| self.keys.contains_key(key)) {
+            return Err(Box::new(entry));
+        }
+        for claim in claims(&entry) {
+            self.claims.entry(claim).or_insert_with(|| id.clone());
+        }
+        self.keep(id, entry);
+        Ok(())
+    }
+
+    fn keep(&mut self, id: RemoteId, entry: Entry) {
+        if let Some(key) = entry.found.key() {
+            self.keys.insert(key.clone(), id.clone());
+        }
+        if let Some(parent) = &entry.parent {
+            self.children.insert((parent.clone(), id.clone()));
+        }
+        self.objects.insert(id, entry);
+    }
+
     /// Puts an object in, unless something it claims is taken.
     pub(super) fn put(&mut self, entry: Entry) -> Result<(), Claim> {
         let id = entry.found.id().clone();
@@ -155,13 +179,7 @@ impl Table {
             });
         }
         self.claims.extend(claims.into_iter().map(|claim| (claim, id.clone())));
-        if let Some(key) = entry.found.key() {
-            self.keys.insert(key.clone(), id.clone());
-        }
-        if let Some(parent) = &entry.parent {
-            self.children.insert((parent.clone(), id.clone()));
-        }
-        self.objects.insert(id, entry);
+        self.keep(id, entry);
         Ok(())
     }
 }

@@ -14,7 +14,10 @@ use super::{
     Sent, Site,
     pages::{Message, Problem},
 };
-use crate::{credential::SecretString, model::TokenHash};
+use crate::{
+    credential::SecretString,
+    model::{PlainPassword, TokenHash},
+};
 
 /// What is typed. Has no `Debug`.
 #[derive(Deserialize)]
@@ -45,11 +48,12 @@ pub(super) async fn redeem(
         Ok(false) => return site.pages.message(&Message::DEAD_LINK),
         Err(error) => return site.unavailable(&error),
     }
+    let plain = PlainPassword::new(password.as_str());
     let hash = match site.hasher.hash(SecretString::from(password)).await {
         Ok(hash) => hash,
         Err(error) => return site.not_hashed(&error),
     };
-    match site.accounts.redeem(&token, &hash, Timestamp::now()).await {
+    match site.accounts.redeem(&token, &hash, &plain, Timestamp::now()).await {
         Ok(true) => Redirect::to("done").into_response(),
         Ok(false) => site.pages.message(&Message::DEAD_LINK),
         Err(error) => site.unavailable(&error),

@@ -16,7 +16,7 @@ use tenantry::{
     drivers::Sqlite,
     history::Chain,
     manifest::Project,
-    model::{PasswordHash, Place, TokenHash, Username},
+    model::{PasswordHash, Place, PlainPassword, TokenHash, Username},
     observed::{CredentialMark, Live, Observed, Scope, Settings},
     plan::Change,
 };
@@ -469,12 +469,14 @@ async fn of_many_that_use_a_link_one_gets_through() {
         assert!(directory.redeemable(&token, now).await.unwrap(), "looking uses nothing up");
     }
     assert!(!directory.redeemable(&wrong, now).await.unwrap());
-    assert!(!directory.redeem(&wrong, &PasswordHash::new("$w"), now).await.unwrap());
+    assert!(!directory.redeem(&wrong, &PasswordHash::new("$w"), &PlainPassword::new("x"), now).await.unwrap());
     let username = Username::new("anna").unwrap();
     assert_eq!(directory.sign_in(&username).await.unwrap(), None, "no password exists until it is used");
     let tries = (0..50).map(|row| {
         let (directory, token) = (open(&folder), token.clone());
-        tokio::spawn(async move { directory.redeem(&token, &PasswordHash::new(format!("${row}")), now).await.unwrap() })
+        tokio::spawn(async move {
+            directory.redeem(&token, &PasswordHash::new(format!("${row}")), &PlainPassword::new("x"), now).await.unwrap()
+        })
     });
     let mut won = 0;
     for one in tries.collect::<Vec<_>>() {
@@ -495,7 +497,10 @@ async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
     let (directory, mut org, [anna, bea]) = people(&folder, until).await;
     let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new("$old"), PasswordHash::new("$new"));
     let bea_is = Username::new("bea").unwrap();
-    assert!(!directory.redeemable(&token, until).await.unwrap() && !directory.redeem(&token, &new, until).await.unwrap());
+    assert!(
+        !directory.redeemable(&token, until).await.unwrap()
+            && !directory.redeem(&token, &new, &PlainPassword::new("x"), until).await.unwrap()
+    );
     assert!(!directory.replace(&bea_is, &old, &new, until).await.unwrap(), "dead at its time");
     assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap(), "another password");
     assert!(directory.sign_in(&bea_is).await.unwrap().unwrap().must_change);
@@ -509,7 +514,10 @@ async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
     assert!(!directory.sign_in(&bea_is).await.unwrap().unwrap().enabled);
     assert!(!directory.replace(&bea_is, &new, &old, Timestamp::now()).await.unwrap());
     org.update(&anna.state.key, |it| it.enabled = true).await;
-    assert!(!directory.redeem(&token, &new, Timestamp::now()).await.unwrap(), "it does not come back to life");
+    assert!(
+        !directory.redeem(&token, &new, &PlainPassword::new("x"), Timestamp::now()).await.unwrap(),
+        "it does not come back to life"
+    );
     org.delete(&bea.state.key).await;
     assert_eq!(directory.sign_in(&bea_is).await.unwrap(), None);
     let database = Connection::open(folder.path().join("tenantry.db")).unwrap();

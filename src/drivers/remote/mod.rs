@@ -1,8 +1,15 @@
-//! The inner port: what a directory that other people run has to offer. `Ledgered` makes a [`crate::directory::Directory`]
+//! The inner port: what a directory that other people run has to offer. [`Ledgered`] makes a [`crate::directory::Directory`]
 //! of it: everything that such a directory has no table for stands in a ledger beside it.
 //!
 //! An implementation translates, and nothing else: no diffing of what is declared, no policy, no printing. It does not check
 //! who may have a name or what stands under what either: that is done before it is asked.
+
+mod decode;
+mod execute;
+mod ledgered;
+mod mark;
+mod secrets;
+mod sweep;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -15,6 +22,8 @@ use crate::{
     model::{Field, Kind, PasswordHash, PlainPassword, RemoteId},
     observed::Capabilities,
 };
+
+pub use ledgered::Ledgered;
 
 /// A directory without tables of its own.
 #[async_trait]
@@ -119,7 +128,7 @@ pub struct Target {
     /// Native fields that are not empty, in normal form. What is native, was there and is not here is emptied.
     pub fields: Vec<(Field, SmolStr)>,
     /// A user's role by its native name: held afterwards, and none of the other [roles](Item::roles) that were found. It is
-    /// made where it does not exist yet.
+    /// made where it does not exist yet. None leaves the roles as they are.
     pub role: Option<SmolStr>,
     /// Whether it is enabled; means nothing where [`Item::enabled`] is none.
     pub enabled: bool,

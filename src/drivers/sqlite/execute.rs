@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed, Run},
     drivers::rows::{self, Claim, Found, Step, Write},
-    model::{Body, FieldChange, FieldValue, Key, Kind, Paragraph, RemoteId},
+    model::{Body, FieldChange, FieldValue, Key, Kind, Namespace, Paragraph, RemoteId},
     observed::outside_id,
     plan::{Change, Reason},
 };
@@ -185,7 +185,7 @@ impl Chunk<'_> {
             retired_at.map(Timestamp::as_microsecond),
             to.owner.as_ref().map(|_| to.deletion.as_str()),
             to.enabled,
-            observe::unmark(credential).as_deref(),
+            credential.text().as_deref(),
             username,
             email,
             title,
@@ -220,7 +220,7 @@ impl Chunk<'_> {
             retired_at.filter(|_| managed).map(Timestamp::as_microsecond),
             managed.then_some(to.deletion.as_str()),
             to.enabled,
-            observe::unmark(credential).filter(|_| managed).as_deref(),
+            credential.text().filter(|_| managed).as_deref(),
             username,
             email,
             title,
@@ -283,53 +283,76 @@ impl Chunk<'_> {
         fields: &[FieldChange],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = self.run;
-        let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
-        let mark = credential.as_ref().and_then(|action| observe::unmark(&action.mark));
-        let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
-        let namespace = rows::loses(change, found);
-        let cause = match reason {
-            Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),
-            Reason::Declared
-            | Reason::NotDeclared
-            | Reason::DeclaredAgain
-            | Reason::DisabledOutside
-            | Reason::Expired
-            | Reason::Adopted
-            | Reason::Purged
-            | Reason::Locked
-            | Reason::Unlocked
-            | Reason::Reset
-            | Reason::Owed
-            | Reason::Salvaged
-            | Reason::ShuttingOff => None,
-        };
-        let commit = commits.get(key);
-        let record = Record {
-            at: now.as_microsecond(),
-            run,
-            actor: actor.as_deref(),
-            owner: owner.as_str(),
-            verb: change.verb().as_str(),
-            kind: key.kind.word(),
-            namespace: key.namespace.as_str(),
-            name: key.name.as_str(),
-            remote: &id.0,
-            reason: reason.name(),
-            cause: cause.as_deref(),
-            changes: json(&mut self.json, &Changes { fields, mark: mark.as_ref() }),
-            loss: counts,
-            loss_allowed: allowed,
-            loss_namespace: (counts > 0).then_some(namespace.as_str()),
-            source: source.as_deref(),
-            commit: commit.map(|commit| commit.id.as_str()),
-            author: commit.map(|commit| commit.author.as_str()),
-            digest,
-            committed_at: commit.map(|commit| commit.at.as_microsecond()),
-            since: None,
-        };
-        Ok(self.trail.append(&mut self.audit, &record)?)
+        let it = Recorded { change, loses: &rows::loses(change, found), id, fields, now };
+        Ok(append(&mut self.trail, &mut self.audit, &mut self.json, self.run, &it)?)
     }
+}
+
+/// A change that was carried out, for the trail.
+pub(super) struct Recorded<'a> {
+    pub(super) change: &'a Change,
+    /// Where its losses count.
+    pub(super) loses: &'a Namespace,
+    pub(super) id: &'a RemoteId,
+    /// What differed.
+    pub(super) fields: &'a [FieldChange],
+    pub(super) now: Timestamp,
+}
+
+/// Adds the record of a change.
+pub(super) fn append(
+    trail: &mut Trail,
+    statement: &mut Statement<'_>,
+    buffer: &mut Vec<u8>,
+    run: &Run,
+    it: &Recorded<'_>,
+) -> rusqlite::Result<()> {
+    let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = run;
+    let Recorded { change, loses, id, fields, now } = it;
+    let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
+    let mark = credential.as_ref().and_then(|action| action.mark.text());
+    let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
+    let cause = match reason {
+        Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),
+        Reason::Declared
+        | Reason::NotDeclared
+        | Reason::DeclaredAgain
+        | Reason::DisabledOutside
+        | Reason::Expired
+        | Reason::Adopted
+        | Reason::Purged
+        | Reason::Locked
+        | Reason::Unlocked
+        | Reason::Reset
+        | Reason::Owed
+        | Reason::Salvaged
+        | Reason::ShuttingOff => None,
+    };
+    let commit = commits.get(key);
+    let record = Record {
+        at: now.as_microsecond(),
+        run,
+        actor: actor.as_deref(),
+        owner: owner.as_str(),
+        verb: change.verb().as_str(),
+        kind: key.kind.word(),
+        namespace: key.namespace.as_str(),
+        name: key.name.as_str(),
+        remote: &id.0,
+        reason: reason.name(),
+        cause: cause.as_deref(),
+        changes: json(buffer, &Changes { fields, mark: mark.as_ref() }),
+        loss: counts,
+        loss_allowed: allowed,
+        loss_namespace: (counts > 0).then_some(loses.as_str()),
+        source: source.as_deref(),
+        commit: commit.map(|commit| commit.id.as_str()),
+        author: commit.map(|commit| commit.author.as_str()),
+        digest,
+        committed_at: commit.map(|commit| commit.at.as_microsecond()),
+        since: None,
+    };
+    trail.append(statement, &record)
 }
 
 /// What differs, as `{field: [before, after]}`.

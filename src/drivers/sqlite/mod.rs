@@ -9,6 +9,7 @@ mod audit;
 mod execute;
 mod history;
 mod lease;
+mod ledger;
 mod observe;
 mod schema;
 mod secrets;
@@ -27,7 +28,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::{
     directory::{Accounts, Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, SignIn},
     history::{Chain, Found, Past, Record},
-    model::{Name, PasswordHash, TokenHash, Username},
+    model::{Name, PasswordHash, PlainPassword, TokenHash, Username},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
@@ -45,6 +46,8 @@ pub struct Sqlite {
     capabilities: Arc<Capabilities>,
     writer: Arc<Mutex<Option<Writer>>>,
     past: Arc<Mutex<Option<history::Known>>>,
+    /// Its trail speaks of objects that are elsewhere.
+    ledger: bool,
 }
 
 /// The connection that writes, and the file it writes to.
@@ -68,12 +71,18 @@ impl Sqlite {
             capabilities: Arc::new(Capabilities::everything()),
             writer: Arc::default(),
             past: Arc::default(),
+            ledger: false,
         })
+    }
+
+    /// The same as the ledger of another directory: it may hold nothing although its trail speaks of many things.
+    pub fn ledger(base: &Path, path: &Path) -> Result<Self, DirectoryError> {
+        Ok(Self { ledger: true, ..Self::open(base, path)? })
     }
 
     /// Runs something on the connection that writes, which is opened at the first time and whenever the file has been
     /// replaced since.
-    async fn write<T: Send + 'static>(
+    async fn on_writer<T: Send + 'static>(
         &self,
         operation: &str,
         work: impl FnOnce(&mut Connection) -> Result<T, DirectoryError> + Send + 'static,
@@ -110,8 +119,8 @@ impl Directory for Sqlite {
 
     /// Reads everything whatever the scope: it costs about as much as finding out what may be left out.
     async fn observe(&self, owner: &Name, _: &Scope, window: Duration) -> Result<Observed, DirectoryError> {
-        let (path, owner) = (self.path.clone(), owner.clone());
-        blocking("read the directory", move || observe::observe(&path, &owner, window)).await
+        let (path, owner, ledger) = (self.path.clone(), owner.clone(), self.ledger);
+        blocking("read the directory", move || observe::observe(&path, &owner, window, ledger)).await
     }
 
     async fn execute_all(&self, changes: &[Change], run: &Run) -> Vec<Result<Executed, DirectoryError>> {
@@ -122,7 +131,7 @@ impl Directory for Sqlite {
                 continue;
             }
             let (owned, run) = (chunk.to_vec(), run.clone());
-            let done = self.write("write", move |connection| Ok(execute::execute(connection, &owned, &run))).await;
+            let done = self.on_writer("write", move |connection| Ok(execute::execute(connection, &owned, &run))).await;
             match done {
                 Ok(done) => outcomes.extend(done),
                 Err(error) => outcomes.extend(execute::all_failed(chunk, &error)),
@@ -133,20 +142,20 @@ impl Directory for Sqlite {
 
     async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let (owned, run) = (issues.to_vec(), run.clone());
-        let done = self.write("store secrets", move |connection| secrets::issue(connection, &owned, &run)).await;
+        let done = self.on_writer("store secrets", move |connection| secrets::issue(connection, &owned, &run)).await;
         done.unwrap_or_else(|error| issues.iter().map(|issue| Err(secrets::same(&error, &issue.debt.key))).collect())
     }
 
     async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let (owned, run) = (debts.to_vec(), run.clone());
-        let done = self.write("mark credentials", move |connection| secrets::delivered(connection, &owned, &run)).await;
+        let done = self.on_writer("mark credentials", move |connection| secrets::delivered(connection, &owned, &run)).await;
         done.unwrap_or_else(|error| debts.iter().map(|debt| Err(secrets::same(&error, &debt.key))).collect())
     }
 
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
         let (owner, root, settings) = (owner.clone(), root.map(str::to_owned), settings.clone());
         let write = move |connection: &mut Connection| applied::remember(connection, &owner, root.as_deref(), &settings);
-        self.write("remember what was applied", write).await
+        self.on_writer("remember what was applied", write).await
     }
 
     fn history(&self) -> Option<&dyn History> {
@@ -181,7 +190,7 @@ impl History for Sqlite {
     async fn looked(&self, found: &[Found], since: Option<Timestamp>, at: Timestamp, run: &Run) -> Result<(), DirectoryError> {
         let (found, run) = (found.to_vec(), run.clone());
         let write = move |connection: &mut Connection| history::looked(connection, &found, since, at, &run);
-        self.write("record what was found", write).await
+        self.on_writer("record what was found", write).await
     }
 
     async fn verify(&self, head: Option<&str>) -> Result<Chain, DirectoryError> {
@@ -202,9 +211,15 @@ impl Accounts for Sqlite {
         blocking("look at a link", move || secrets::redeemable(&path, &token, now)).await
     }
 
-    async fn redeem(&self, token: &TokenHash, password: &PasswordHash, now: Timestamp) -> Result<bool, DirectoryError> {
+    async fn redeem(
+        &self,
+        token: &TokenHash,
+        password: &PasswordHash,
+        _: &PlainPassword,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
         let (token, password) = (token.clone(), password.clone());
-        self.write("set a password", move |connection| secrets::redeem(connection, &token, &password, now)).await
+        self.on_writer("set a password", move |connection| secrets::redeem(connection, &token, &password, now)).await
     }
 
     async fn replace(
@@ -215,7 +230,7 @@ impl Accounts for Sqlite {
         now: Timestamp,
     ) -> Result<bool, DirectoryError> {
         let (username, old, new) = (username.clone(), old.clone(), new.clone());
-        self.write("change a password", move |connection| secrets::replace(connection, &username, &old, &new, now)).await
+        self.on_writer("change a password", move |connection| secrets::replace(connection, &username, &old, &new, now)).await
     }
 }
 

@@ -18,7 +18,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     directory::{DirectoryError, ErrorKind},
     drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Method, Name, Namespace, Paragraph, RemoteId, State},
+    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
     observed::{Applied, CredentialMark, Live, Observed, Settings, Spent, Stranger},
 };
 
@@ -34,8 +34,8 @@ const SHARE: usize = 1_000;
 /// Threads that read at most.
 const THREADS: usize = 4;
 
-/// Everything, as of one moment. Nothing where there is no file.
-pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Observed, DirectoryError> {
+/// Everything, as of one moment. Nothing where there is no file. The trail of a `ledger` speaks of what is elsewhere.
+pub(super) fn observe(path: &Path, owner: &Name, window: Duration, ledger: bool) -> Result<Observed, DirectoryError> {
     if !schema::exists(path)? {
         return Ok(Observed::default());
     }
@@ -85,7 +85,7 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration) -> Result<Obs
             Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
         }
     }
-    if ours.is_empty() && strangers.is_empty() {
+    if ours.is_empty() && strangers.is_empty() && !ledger {
         audit::check_emptied(connection)?;
     }
     let spent = spent(connection, window)?;
@@ -309,8 +309,9 @@ pub(super) fn decode(
         owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
         deletion,
     };
-    let credential = optional(12)?
-        .map_or(Ok(CredentialMark::None), |text| mark(text).ok_or_else(|| wrong(&"its credential mark is unknown")))?;
+    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
+        CredentialMark::parse(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
+    })?;
     let unused_until = value(21)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
     let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
     Ok(Found::Managed(Box::new(Live {
@@ -361,30 +362,5 @@ fn lossy(value: ValueRef<'_>) -> SmolStr {
         ValueRef::Integer(number) => format_smolstr!("{number}"),
         ValueRef::Real(number) => format_smolstr!("{number}"),
         ValueRef::Null => SmolStr::default(),
-    }
-}
-
-/// A credential mark, as it is stored.
-fn mark(text: &str) -> Option<CredentialMark> {
-    let (word, reset) = text.split_once(':')?;
-    match word {
-        "owed" => Some(CredentialMark::Owed(SmolStr::new(reset))),
-        "ordered" => {
-            let (method, reset) = reset.split_once(':')?;
-            let method = [Method::Invite, Method::Temporary].into_iter().find(|it| it.as_str() == method)?;
-            Some(CredentialMark::Ordered(method, SmolStr::new(reset)))
-        }
-        "given" => Some(CredentialMark::Given(SmolStr::new(reset))),
-        _ => None,
-    }
-}
-
-/// A credential mark as it is stored; nothing where nothing was ever asked for.
-pub(super) fn unmark(mark: &CredentialMark) -> Option<SmolStr> {
-    match mark {
-        CredentialMark::None => None,
-        CredentialMark::Owed(reset) => Some(format_smolstr!("owed:{reset}")),
-        CredentialMark::Ordered(method, reset) => Some(format_smolstr!("ordered:{}:{reset}", method.as_str())),
-        CredentialMark::Given(reset) => Some(format_smolstr!("given:{reset}")),
     }
 }

@@ -16,7 +16,8 @@ use super::failed;
 const APPLICATION: i32 = 0x5465_6e61;
 
 /// Each takes a file from the version that is its row number to the next. Never edited once released, only added to.
-const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("people.sql"), include_str!("history.sql")];
+const MIGRATIONS: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("people.sql"), include_str!("history.sql"), include_str!("ledger.sql")];
 
 /// The version of the schema that this program reads and writes.
 const CURRENT: usize = MIGRATIONS.len();

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     audit::{Record, Trail},
-    failed, observe, schema,
+    failed, schema,
 };
 
 /// Does to the secret of an account what a write of the account does to it.
@@ -60,7 +60,7 @@ pub(super) fn issue(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(issues.len());
         for Issue { debt, secret, until } in issues {
-            let owed = observe::unmark(&debt.owed);
+            let owed = debt.owed.text();
             let values = params![debt.id.0.as_str(), owed.as_deref(), run.owner.as_str()];
             let row: Option<i64> = transaction.prepare_cached(find)?.query_row(values, |row| row.get(0)).optional()?;
             let Some(row) = row else {
@@ -101,7 +101,7 @@ pub(super) fn delivered(
         let mut outcomes = Vec::with_capacity(debts.len());
         for debt in debts {
             let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
-            let (owed, given) = (observe::unmark(&debt.owed), observe::unmark(&given));
+            let (owed, given) = (debt.owed.text(), given.text());
             let values = params![debt.id.0.as_str(), owed.as_deref(), given.as_deref()];
             if transaction.prepare_cached(mark)?.execute(values)? == 0 {
                 outcomes.push(Err(moved(debt, "it does not owe this credential any more")));
@@ -119,7 +119,7 @@ pub(super) fn delivered(
     write().map_err(|error| failed("mark credentials", error))
 }
 
-fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
+pub(super) fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
     let Run { id: run, owner, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
     Record {
         at: Timestamp::now().as_microsecond(),

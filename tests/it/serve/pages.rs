@@ -454,7 +454,7 @@ impl Accounts for Broken {
     async fn redeemable(&self, _: &TokenHash, _: Timestamp) -> Result<bool, DirectoryError> {
         Ok(true)
     }
-    async fn redeem(&self, _: &TokenHash, _: &PasswordHash, _: Timestamp) -> Result<bool, DirectoryError> {
+    async fn redeem(&self, _: &TokenHash, _: &PasswordHash, _: &PlainPassword, _: Timestamp) -> Result<bool, DirectoryError> {
         Err(DirectoryError::new("write the secret file", ErrorKind::Unavailable))
     }
     async fn replace(&self, _: &Username, _: &PasswordHash, _: &PasswordHash, _: Timestamp) -> Result<bool, DirectoryError> {
