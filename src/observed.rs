@@ -147,6 +147,9 @@ pub struct Applied {
     pub settings: Option<Settings>,
     /// The settings that every other owner applied last.
     pub others: BTreeMap<Name, Settings>,
+    /// The ledger is a new one beside a directory that holds what is ours already: it is to be begun even where there is
+    /// nothing to change.
+    pub begins: bool,
 }
 
 /// What of a project may not be loosened in the run that makes use of it.
@@ -275,8 +278,8 @@ pub struct Capabilities {
     pub disable: bool,
     /// Whether a user can move to another company or customer as the same account.
     pub move_users: bool,
-    /// Whether companies can stand under companies.
-    pub company_tree: bool,
+    /// What can stand under what: a company under a company, a user under a customer.
+    pub places: BTreeSet<(Kind, Kind)>,
     /// How people can be given a credential.
     pub methods: BTreeSet<Method>,
     /// Whether it mails the links of [`Method::Invite`] itself, with a page of its own behind them.
@@ -323,6 +326,12 @@ impl Limit {
 }
 
 impl Capabilities {
+    /// Whatever documents can say of what stands under what.
+    pub fn every_place() -> BTreeSet<(Kind, Kind)> {
+        let (company, customer, user) = (Kind::Company, Kind::Customer, Kind::User);
+        [(company, company), (customer, company), (user, company), (user, customer)].into()
+    }
+
     /// Of a directory that has a place for everything: one of our own.
     pub fn everything() -> Self {
         Self {
@@ -331,7 +340,7 @@ impl Capabilities {
             limits: Vec::new(),
             disable: true,
             move_users: true,
-            company_tree: true,
+            places: Self::every_place(),
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: false,
             roles: None,

@@ -86,6 +86,8 @@ pub struct Seen {
     pub observed: Observed,
     /// When reading began.
     pub at: Timestamp,
+    /// Whether all of it was read then; else only some of it was, and the rest before.
+    pub whole: bool,
     /// How long reading took.
     pub read: Duration,
 }
@@ -94,7 +96,7 @@ pub struct Seen {
 pub async fn look(directory: &dyn Directory, project: &Project, scope: &Scope) -> Result<Seen, DirectoryError> {
     let (started, at) = (Instant::now(), Timestamp::now());
     let observed = directory.observe(&project.owner, scope, project.budget.window).await?;
-    Ok(Seen { observed, at, read: started.elapsed() })
+    Ok(Seen { observed, at, whole: matches!(scope, Scope::All), read: started.elapsed() })
 }
 
 /// Reads the directory and decides. Writes nothing.

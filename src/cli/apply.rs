@@ -122,6 +122,7 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
             if report.results.is_empty() && session.orders().is_empty() {
                 session.note_found_anew(wait).await?;
             }
+            session.tell_traffic(console);
             run.report(&planned, &report)
         }
         Err(ApplyError::Directory(error)) => Err(error.into()),

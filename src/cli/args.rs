@@ -160,6 +160,9 @@ pub(crate) struct Permissions {
     /// This folder is meant to be the whole declaration, though it was another one last time.
     #[arg(long)]
     pub(crate) whole: bool,
+    /// Begin a new ledger, although the directory holds what Tenantry has marked: the old one is lost.
+    #[arg(long)]
+    pub(crate) new_ledger: bool,
     /// Allow that nobody in the namespace holds this privileged role afterwards; repeatable.
     #[arg(long, value_name = "NAMESPACE/ROLE", value_parser = last_holder)]
     pub(crate) allow_last_holder: Vec<LastHolder>,

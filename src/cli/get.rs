@@ -60,7 +60,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> {
     let Args { kind, name, unmanaged, project, output: Output { format, file } } = args;
     let home = input::home(project, None, console)?;
-    let directory = home.open()?;
+    let directory = home.open(false)?;
     let file = file.as_deref().map(Artefact::open).transpose()?;
     let owner = &home.project.owner;
     let now = Timestamp::now();

@@ -91,7 +91,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
 
 async fn held(declaration: &Declaration, console: Console) -> Result<Organisation, Failure> {
     let directory = input::home(&declaration.project, None, console)?;
-    let observed = directory.open()?.observe(&directory.project.owner, &Scope::All, Duration::ZERO).await?;
+    let observed = directory.open(false)?.observe(&directory.project.owner, &Scope::All, Duration::ZERO).await?;
     Ok(Organisation::held(&observed))
 }
 

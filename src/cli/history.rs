@@ -125,7 +125,7 @@ pub(crate) struct Trail {
 impl Trail {
     pub(crate) fn open(project: &ProjectArg, console: Console) -> Result<Self, Failure> {
         let home = input::home(project, None, console)?;
-        let directory = home.open()?;
+        let directory = home.open(false)?;
         Ok(Self { home, directory })
     }
 

@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
         );
     }
     let home = input::home(project, None, console)?;
-    let directory = home.open()?;
+    let directory = home.open(false)?;
     let found = pipeline::import(&*directory, &home.project.owner, *all).await?;
     let deletion = home.project.deletion;
     match (into, output) {

@@ -34,8 +34,6 @@ pub(crate) struct Home {
     pub(crate) base: PathBuf,
     /// Whether there is a project file.
     declared: bool,
-    /// `--new-ledger`
-    pub(crate) new_ledger: bool,
 }
 
 /// What was read.
@@ -52,23 +50,18 @@ pub(crate) struct Read {
 
 impl Home {
     /// The directory of the project. Nothing is read or written yet: what fails here is what the project file says.
-    pub(crate) fn open(&self) -> Result<Arc<dyn Directory>, Failure> {
-        let opened = drivers::open(&self.opening(&self.vault()));
-        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+    /// `new_ledger`: an empty ledger beside it is meant.
+    pub(crate) fn open(&self, new_ledger: bool) -> Result<Arc<dyn Directory>, Failure> {
+        let opened = drivers::open(&self.opening(&self.vault(), new_ledger));
+        opened.map(|opened| opened.directory).map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 
     fn vault(&self) -> Vault {
         Vault::new(&self.base, Config::variable)
     }
 
-    fn opening<'a>(&'a self, vault: &'a Vault) -> Opening<'a> {
-        Opening {
-            directory: &self.project.directory,
-            ledger: self.project.ledger.as_ref(),
-            base: &self.base,
-            vault,
-            new_ledger: self.new_ledger,
-        }
+    fn opening<'a>(&'a self, vault: &'a Vault, new_ledger: bool) -> Opening<'a> {
+        Opening { directory: &self.project.directory, ledger: self.project.ledger.as_ref(), base: &self.base, vault, new_ledger }
     }
 
     /// Whether there is anything to read.
@@ -82,10 +75,10 @@ impl Home {
         Ok(())
     }
 
-    /// The accounts of the directory, where that does not check passwords itself. Nothing is read yet.
+    /// The accounts of the directory, whose people set their passwords with us. Nothing is read yet.
     pub(crate) fn accounts(&self) -> Result<Arc<dyn Accounts>, Failure> {
-        let opened = drivers::accounts(&self.opening(&self.vault()));
-        opened.map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
+        let opened = drivers::open(&self.opening(&self.vault(), false));
+        opened.map(|opened| opened.accounts).map_err(|error| Failure { exit: Exit::Invalid, ..Failure::from(error) })
     }
 }
 
@@ -128,12 +121,12 @@ pub(crate) fn home(arg: &ProjectArg, first: Option<&PathBuf>, console: Console) 
         console.note(&format!("{word} `{file}` is not read: a project file has the name `{PROJECT}`\n"));
     }
     let Some(file) = place::project_file(arg.project.as_deref(), first.map(PathBuf::as_path))? else {
-        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false, new_ledger: false });
+        return Ok(Home { project: Project::default(), base: place::working_directory()?, declared: false });
     };
     let base = place::folder(&file);
     let LoadedProject { project, sources } = manifest::load_project(&file);
     match project {
-        Ok(project) => Ok(Home { project, base, declared: true, new_ledger: false }),
+        Ok(project) => Ok(Home { project, base, declared: true }),
         Err(problems) => {
             let failure = Failure::invalid("the project file is wrong, so nothing is done");
             Err(failure.with(manifest::diagnose(&problems, &sources)))

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: &Args, console: Console) -> Result<Exit, Failure> 
     let publisher = Publisher::open(&args.outputs.outputs, session.sources(), console)?;
     session.foresee(&args.outputs);
     let planned = session.plan().await?;
+    session.tell_traffic(console);
     let problems = session.diagnostics(&planned);
     console.note(&render::diagnostics::text(&problems.shown));
     console.note(&session.notes(&planned, false));

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     apply::Told,
     desired::{Desired, Entry},
-    directory::{Directory, DirectoryError, History, Stop},
+    directory::{Directory, DirectoryError, History, Stop, Traffic},
     git::{self, Asked},
     history::Commit,
     mail::{Closed, MailErrorKind, Mailer, Post},
@@ -148,7 +148,7 @@ impl Session {
     /// Reads the declaration, and has the directory read meanwhile. Writes nothing.
     pub(crate) fn open(declaration: &Declaration, permissions: &Permissions, console: Console) -> Result<Self, Failure> {
         let (read, (directory, ahead)) = input::read(declaration, console, |home| {
-            let directory = home.open()?;
+            let directory = home.open(permissions.new_ledger)?;
             let ahead = look_ahead(&directory, &home.project);
             Ok((directory, ahead))
         })?;
@@ -176,7 +176,7 @@ impl Session {
 
     /// A session without documents, in which orders are carried out.
     pub(crate) fn ordering(home: Home, actor: Option<&Username>, allow: Allow) -> Result<Self, Failure> {
-        let directory = home.open()?;
+        let directory = home.open(false)?;
         let session = Self::new(Read::nothing(home), directory, None);
         let actor = actor.cloned().or(session.actor.clone());
         Ok(Self { actor, allow, ..session })
@@ -368,6 +368,13 @@ impl Session {
         planned
     }
 
+    /// What reading and writing has cost so far, for who asked with `-v`.
+    pub(crate) fn tell_traffic(&self, console: Console) {
+        let Some(Traffic { requests, bytes, time }) = self.directory.traffic() else { return };
+        let (name, bytes, time) = (self.directory.name(), bytes.div_ceil(1024), time.as_secs_f64());
+        console.timing(|| format!("{name}: {requests} requests, {bytes} KiB, {time:.2} s of waiting for them"));
+    }
+
     /// Reads the directory and decides.
     pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
         let seen = self.look().await?;
@@ -406,7 +413,8 @@ impl Session {
         if self.directory.history().is_none() {
             return Ok(0);
         }
-        let seen = pipeline::look(&*self.directory, self.project(), &Scope::All).await?;
+        // It was read a moment ago: one on the other side of a network is not swept again for this.
+        let seen = pipeline::look(&*self.directory, self.project(), &Scope::Only(BTreeSet::new())).await?;
         self.note_found(&seen, wait).await
     }
 

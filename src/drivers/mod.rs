@@ -7,22 +7,33 @@ mod http;
 pub mod keycloak;
 pub mod ledger;
 mod memory;
-#[cfg(any(feature = "keycloak", feature = "ldap", feature = "scim"))]
 pub mod remote;
 mod rows;
 pub mod sqlite;
 mod table;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
-    credential::Vault,
+    credential::{SecretString, Vault},
     directory::{Accounts, Directory, DirectoryError, ErrorKind},
     manifest::{DirectorySpec, LedgerSpec},
+    model::SecretSource,
+};
+
+use self::{
+    ledger::Ledger,
+    remote::{Ledgered, Remote},
 };
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
+
+/// The ledger of a project that does not say.
+const LEDGER: &str = "tenantry-ledger.db";
 
 /// What a directory is opened with.
 #[derive(Clone)]
@@ -39,12 +50,27 @@ pub struct Opening<'a> {
     pub new_ledger: bool,
 }
 
+/// A directory that was opened, as each of those who use it sees it.
+#[derive(Clone)]
+pub struct Opened {
+    /// For plans and their apply.
+    pub directory: Arc<dyn Directory>,
+    /// For people who set their passwords with us.
+    pub accounts: Arc<dyn Accounts>,
+}
+
+impl Opened {
+    fn of<T: Directory + Accounts + 'static>(it: T) -> Self {
+        let it = Arc::new(it);
+        Self { directory: Arc::clone(&it) as _, accounts: it }
+    }
+}
+
 /// Opens the directory that a project names. Nothing is read from it or written to it yet: this fails only on what the
-/// project says, and on secrets that cannot be read.
-pub fn open(opening: &Opening<'_>) -> Result<Arc<dyn Directory>, DirectoryError> {
-    let Opening { directory, ledger: _, base, vault: _, new_ledger: _ } = opening;
-    match directory {
-        DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
+/// project says, and on secrets that cannot be read ([`ErrorKind::Refused`]).
+pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
+    match opening.directory {
+        DirectorySpec::Sqlite { path } => Ok(Opened::of(Sqlite::open(opening.base, path)?)),
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
@@ -53,17 +79,28 @@ pub fn open(opening: &Opening<'_>) -> Result<Arc<dyn Directory>, DirectoryError>
     }
 }
 
-/// Opens the accounts of a directory whose people set their passwords with us. Nothing is read yet, like [`open`].
-pub fn accounts(opening: &Opening<'_>) -> Result<Arc<dyn Accounts>, DirectoryError> {
-    let Opening { directory, ledger: _, base, vault: _, new_ledger: _ } = opening;
-    match directory {
-        DirectorySpec::Sqlite { path } => Ok(Arc::new(Sqlite::open(base, path)?)),
-        DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
-        DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
-        DirectorySpec::Scim(_) => Err(unsupported("scim")),
-        DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
-        DirectorySpec::Other(kind) => Err(unsupported(kind)),
+/// Puts a ledger beside a directory without tables.
+#[cfg_attr(not(any(feature = "keycloak", feature = "ldap", feature = "scim")), expect(dead_code, reason = "no such directory"))]
+fn beside(opening: &Opening<'_>, remote: impl Remote + 'static) -> Result<Opened, DirectoryError> {
+    Ok(Opened::of(Ledgered::new(remote, ledger(opening)?, opening.new_ledger)))
+}
+
+fn ledger(opening: &Opening<'_>) -> Result<Arc<dyn Ledger>, DirectoryError> {
+    let default = LedgerSpec::Sqlite(PathBuf::from(LEDGER));
+    match opening.ledger.unwrap_or(&default) {
+        LedgerSpec::Sqlite(path) => Ok(Arc::new(Sqlite::ledger(opening.base, path)?)),
+        LedgerSpec::Postgres(_) => Err(unsupported("postgres")),
     }
+}
+
+/// Reads a secret that the project names.
+#[cfg_attr(
+    not(any(feature = "keycloak", feature = "ldap", feature = "postgres", feature = "scim")),
+    expect(dead_code, reason = "no such directory")
+)]
+fn secret(opening: &Opening<'_>, source: &SecretSource) -> Result<SecretString, DirectoryError> {
+    let operation = || format!("read the secret of the directory ({source})");
+    opening.vault.read(source).map_err(|error| DirectoryError::new(operation(), ErrorKind::Refused).because(error))
 }
 
 /// One that this program cannot open.

@@ -13,7 +13,7 @@ use crate::{
     issue::Issuer,
     manifest::Extent,
     model::Key,
-    observed::Settings,
+    observed::{Scope, Settings},
     plan::{self, Hold},
     report::Report,
 };
@@ -87,7 +87,7 @@ impl<'a> News<'a> {
         };
         let settings = Settings::of(request.project);
         let others = shown.applied.settings.as_ref().is_some_and(|last| *last != settings);
-        let resettled = request.orders.is_empty() && (others || !shown.plan.loosens.is_empty());
+        let resettled = request.orders.is_empty() && (others || !shown.plan.loosens.is_empty() || shown.applied.begins);
         Self { root, settings, resettled }
     }
 
@@ -111,7 +111,9 @@ pub async fn apply(
         return Ok(Report::default());
     }
     let leases = Leases::of(directory, order.wait, urgent(request)).await?;
-    let seen = look(directory, request.project, &request.scope).await?;
+    // What is about to change is read again; the rest was read a moment ago, and whoever wrote since then is noticed.
+    let scope = Scope::Only(shown.plan.decisions.iter().map(|decision| decision.key.clone()).collect());
+    let seen = look(directory, request.project, &scope).await?;
     let fresh = plan_on(directory, request, &seen);
     // Nearly always the two are equal, which costs far less to find out than another digest.
     if fresh.plan != shown.plan && fresh.plan.digest() != shown.plan.digest() {

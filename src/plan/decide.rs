@@ -18,7 +18,7 @@
 //! exists nor is about to (`WaitingFor`). Whatever is held, shutting off goes through.
 
 use super::{
-    Order,
+    Order, able,
     board::{After, Board, Draft, Found, same_username},
     tree::Closed,
     types::{Held, Hold, Reason},
@@ -143,7 +143,7 @@ impl Board<'_> {
                 let enabled = !shut && closed.by(self.above(found).as_ref()).is_none();
                 to(State { enabled, locked: None, ..found.clone() }, Reason::Unlocked)
             }
-            Order::Reset(_) => Outcome { reason: Reason::Reset, ..SETTLED },
+            Order::Reset(method) => Outcome { reason: Reason::Reset, held: self.ungivable(*method), ..SETTLED },
         }
     }
 
@@ -159,7 +159,7 @@ impl Board<'_> {
         let locked = found.and_then(|found| found.locked.as_ref());
         let enabled = wanted.enabled && by.is_none() && !expired && locked.is_none();
         if found.is_some_and(|found| self.same(found, wanted, enabled)) {
-            return SETTLED;
+            return Outcome { held: self.asks(draft).and_then(|method| self.ungivable(method)), ..SETTLED };
         }
         let wanted = State { enabled, locked: locked.cloned(), ..wanted.clone() };
         let reason = self.reason(draft, &wanted, by, expired);
@@ -224,8 +224,7 @@ impl Board<'_> {
     /// A directory that cannot shut off says so: an action of security weight is never dropped silently.
     fn off(&self, found: &State, to: State, reason: Reason) -> Outcome {
         if found.enabled && !self.input.capabilities.disable {
-            let message = format!("this directory cannot keep or change `{}`", Field::Enabled.name());
-            return Outcome { held: Some(Held { hold: Hold::Unsupported(Field::Enabled), message }), ..SETTLED };
+            return Outcome { held: Some(able::lacking(Field::Enabled)), ..SETTLED };
         }
         self::to(to, reason)
     }
@@ -334,38 +333,6 @@ impl Board<'_> {
         let parent = self.drafts[self.row(&above)?].state()?;
         let message = || format!("a distributor cannot stand under the installer `{above}`");
         (company_type(parent) == Some(CompanyType::Installer)).then(|| Held { hold: Hold::Invalid, message: message() })
-    }
-
-    fn unsupported(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
-        let can = self.input.capabilities;
-        let refuse = |field: Field, message: String| Some(Held { hold: Hold::Unsupported(field), message });
-        let lacking = |field: Field| refuse(field, format!("this directory cannot keep or change `{}`", field.name()));
-        let ours = |field| matches!(field, Field::Key | Field::Owner | Field::Retired | Field::Deletion | Field::Suspended);
-        let Some(found) = draft.found.state() else {
-            let empty = |value: &FieldValue| matches!(value, FieldValue::None | FieldValue::Flag(_));
-            let missing =
-                wanted.fields().into_iter().find(|(field, value)| !ours(*field) && !empty(value) && !can.fields.contains(field));
-            return missing.and_then(|(field, _)| lacking(field));
-        };
-        let adopted = matches!(draft.found, Found::Stranger(..));
-        for FieldChange { field, before, after: _ } in found.changes(wanted) {
-            if field == Field::Type && before != FieldValue::None && !adopted {
-                return refuse(field, "`type` cannot change after creation: declare another company and move its people".into());
-            }
-            if field == Field::Locked {
-                continue; // kept in our own mark
-            }
-            let moves = draft.key.kind == Kind::User && matches!(field, Field::Company | Field::Customer);
-            let able = match field {
-                Field::Enabled => can.disable,
-                Field::Parent => can.company_tree,
-                field => ours(field) || can.fields.contains(&field) && (can.move_users || !moves),
-            };
-            if !able {
-                return lacking(field);
-            }
-        }
-        None
     }
 
     /// Taking something over writes our mark; it never empties a field that a document forgot.

@@ -10,6 +10,7 @@
 //!
 //! Knows values alone: no directory, no document's text, no clock; `now` comes in with the [`Policy`].
 
+mod able;
 mod approve;
 mod authority;
 mod board;

@@ -234,7 +234,7 @@ impl Board<'_> {
             // What was killed must not come back to life: a declared password may be the one that was given up.
             let mailed = declared.filter(|it| matches!(it.method, Method::Invite | Method::Temporary));
             let owed = || CredentialMark::Owed(handled.cloned().unwrap_or_default());
-            return Some(mailed.map_or_else(|| ordered(Method::Temporary), |it| action(it.clone(), owed())));
+            return Some(mailed.map_or_else(|| ordered(self.mailed_method()), |it| action(it.clone(), owed())));
         }
         match (&live.credential, declared) {
             (CredentialMark::Ordered(method, _), _) if able && draft.entry.is_some() => Some(ordered(*method)),

@@ -134,8 +134,8 @@ pub enum Hold {
     },
     /// What it refers to neither exists nor is about to.
     WaitingFor(Key),
-    /// The directory has no place for it, or cannot change it.
-    Unsupported(Field),
+    /// The directory has no place for it, or cannot change it; none is the credential.
+    Unsupported(Option<Field>),
     /// It is protected.
     Protected,
     /// Others remain inside: the first ten.

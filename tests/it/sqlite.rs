@@ -21,7 +21,9 @@ use tenantry::{
     plan::Change,
 };
 
-use crate::conformance::{Org, WINDOW, cause, company, create, delete, issue, key, kind_of, link, name, password, user};
+use crate::conformance::{
+    Org, PASSWORD_HASH, WINDOW, cause, company, create, delete, issue, key, kind_of, link, name, password, user,
+};
 
 fn open(folder: &TempDir) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(folder.path(), Path::new("tenantry.db")).unwrap())
@@ -449,7 +451,7 @@ async fn people(folder: &TempDir, until: Timestamp) -> (Arc<Sqlite>, Org, [Live;
         org.wanted.insert(state.key.clone(), state.clone());
         live.push(org.live(&state.key).await);
     }
-    let issues = [link(&live[0], "token", Some(until)), password(&live[1], "$old", true, Some(until))];
+    let issues = [link(&live[0], "token", Some(until)), password(&live[1], true, Some(until))];
     let stored = directory.issue(&issues, &org.run).await;
     assert!(stored.iter().all(Result::is_ok), "{stored:?}");
     (directory, org, live.try_into().unwrap())
@@ -495,7 +497,7 @@ async fn links_and_temporary_passwords_die_by_time_disabling_and_deletion() {
     let folder = TempDir::new().unwrap();
     let until = in_an_hour();
     let (directory, mut org, [anna, bea]) = people(&folder, until).await;
-    let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new("$old"), PasswordHash::new("$new"));
+    let (token, old, new) = (TokenHash::of(b"token"), PasswordHash::new(PASSWORD_HASH), PasswordHash::new("$new"));
     let bea_is = Username::new("bea").unwrap();
     assert!(
         !directory.redeemable(&token, until).await.unwrap()

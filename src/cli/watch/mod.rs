@@ -104,7 +104,7 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
     // What is not there at the start is a mistake; what goes away later is waited for.
     home.declares(paths)?;
     place::choose(paths, &home.project.paths, &home.base)?;
-    let directory = home.open()?;
+    let directory = home.open(false)?;
     let passes = Passes {
         directory,
         home,
@@ -273,7 +273,8 @@ impl Watch<'_> {
     }
 
     fn reload(&mut self) {
-        let loaded = input::home(self.project, self.passes.paths.first(), self.console).and_then(|home| Ok((home.open()?, home)));
+        let loaded =
+            input::home(self.project, self.passes.paths.first(), self.console).and_then(|home| Ok((home.open(false)?, home)));
         match loaded {
             Ok((directory, home)) => {
                 (self.passes.directory, self.passes.home) = (directory, home);

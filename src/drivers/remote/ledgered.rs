@@ -150,6 +150,7 @@ impl<R: Remote> Directory for Ledgered<R> {
         held.strangers.sort_by(|a, b| a.id.cmp(&b.id));
         let since = Timestamp::now().checked_sub(window).unwrap_or(Timestamp::MIN);
         sweep.spent(&mut held.spent, since);
+        held.applied.begins = sweep.last == 0 && sweep.any_ours().is_some();
         *known = Some(sweep);
         Ok(held)
     }

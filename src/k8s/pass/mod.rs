@@ -94,6 +94,8 @@ pub(super) struct Worker {
     failures: u32,
     unsettled: u64,
     looked: Option<Timestamp>,
+    /// When all of the directory was read last.
+    swept: Option<Instant>,
 }
 
 /// What a pass came to.
@@ -122,6 +124,7 @@ impl Worker {
             failures: 0,
             unsettled: 0,
             looked: None,
+            swept: None,
         }
     }
 
@@ -225,7 +228,8 @@ impl Worker {
             base: &self.shared.settings.base,
             vault: &vault,
             new_ledger: false,
-        })?;
+        })?
+        .directory;
         if self.backend.as_ref().is_some_and(|open| open.uid != binding.uid || open.generation != binding.generation) {
             self.gate.clear();
             self.troubles.clear();
@@ -233,11 +237,11 @@ impl Worker {
         }
         self.backend =
             Some(Backend { uid: binding.uid.clone(), generation: binding.generation, vault, directory: Arc::clone(&directory) });
+        self.swept = None;
         Ok(directory)
     }
 
     fn note_asked(&mut self, rows: &[Row]) {
-        let open = |item: &Item| item.deleting || item.status.observed_generation != Some(item.generation);
         let now = Timestamp::now();
         let mut asked = HashMap::new();
         for row in rows.iter().filter(|row| open(&row.item)) {
@@ -257,8 +261,9 @@ impl Worker {
         expectant: bool,
     ) -> Result<Option<Instant>, Failure> {
         let mut leases = if expectant { self.lease(backend, Duration::ZERO).await? } else { None };
+        let mut due: BTreeSet<Key> = rows.iter().filter(|row| open(&row.item)).map(|row| row.item.key.clone()).collect();
         loop {
-            let seen = self.look(backend, project).await?;
+            let seen = self.look(backend, project, &due).await?;
             believe(&seen, &rows, &view.binding, project)?;
             // Reading takes its time. What is written to the directory from here on is written by whoever leads.
             if !self.shared.cluster.fence.holds() {
@@ -287,6 +292,7 @@ impl Worker {
             if changes && leases.is_none() {
                 // What is carried out is decided on what nobody else can change meanwhile.
                 leases = Some(self.lease(backend, WAIT).await?.ok_or_else(locked)?);
+                due.extend(judged.planned.plan.decisions.iter().map(|decision| decision.key.clone()));
                 rows = before;
                 continue;
             }
@@ -298,7 +304,9 @@ impl Worker {
                 self.note_found(&ground, &judged).await;
                 Report::default()
             };
-            self.looked = Some(seen.at);
+            if seen.whole {
+                self.looked = Some(seen.at);
+            }
             self.count_made(&judged, &report, now);
             let telling = Instant::now();
             let mut until = self.tell(&ground, &judged, &report, at);
@@ -340,11 +348,25 @@ impl Worker {
         }
     }
 
-    async fn look(&self, backend: &dyn Directory, project: &Project) -> Result<Seen, Failure> {
-        let seen = pipeline::look(backend, project, &Scope::All).await;
+    /// Reads the directory. One on the other side of a network is swept once in each interval; between two sweeps what is
+    /// `due` is read again, and all of it where another run has written.
+    async fn look(&mut self, backend: &dyn Directory, project: &Project, due: &BTreeSet<Key>) -> Result<Seen, Failure> {
+        let fresh = self.swept.is_some_and(|at| at.elapsed() < self.shared.settings.resync);
+        let scope = if fresh && backend.traffic().is_some() { Scope::Only(due.clone()) } else { Scope::All };
+        let seen = pipeline::look(backend, project, &scope).await;
+        match (&seen, &scope) {
+            (Ok(_), Scope::All) => self.swept = Some(Instant::now()),
+            (Ok(_), Scope::Only(_)) => {}
+            (Err(_), _) => self.swept = None,
+        }
         self.shared.metrics.directory("observe", seen.is_ok());
         Ok(seen?)
     }
+}
+
+/// Whether something is still to be done about an object, as far as its status tells.
+fn open(item: &Item) -> bool {
+    item.deleting || item.status.observed_generation != Some(item.generation)
 }
 
 fn locked() -> Failure {

@@ -8,10 +8,10 @@ use tenantry::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
     history::{drift, news},
     model::{
-        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Key, Kind, Line, Method,
-        Name, Paragraph, PasswordHash, Phone, Place, RemoteId, Role, State, TokenHash, User, Username,
+        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Field, FieldValue, Key, Kind,
+        Line, Method, Name, Paragraph, PasswordHash, Phone, Place, PlainPassword, RemoteId, Role, State, TokenHash, User, Username,
     },
-    observed::{CredentialMark, Live, Observed, Scope},
+    observed::{Capabilities, CredentialMark, Live, Observed, Scope},
     plan::{Action, Change, CredentialAction, Reason},
 };
 
@@ -120,6 +120,26 @@ impl Org {
         self.check().await;
     }
 
+    /// What the directory can do, as of the last look.
+    pub(crate) fn can(&self) -> Arc<Capabilities> {
+        self.directory.capabilities()
+    }
+
+    /// The same thing with every field filled in that the directory has a place for, in text as awkward as it takes.
+    pub(crate) fn full(&self, poor: &State) -> State {
+        let (can, rich) = (self.can(), full(poor));
+        let takes = |field: Field, value: &FieldValue| {
+            let limits = can.limits.iter().filter(|limit| limit.kind == poor.key.kind && limit.field == field);
+            let refused = value.text().is_some_and(|text| limits.into_iter().any(|limit| limit.refuses(text).is_some()));
+            field == Field::Key || can.fields.contains(&field) && !refused
+        };
+        let plain = poor.fields();
+        let plain = |field: Field| plain.iter().find(|(known, _)| *known == field).unwrap().1.clone();
+        let able = |(field, value)| if takes(field, &value) { (field, value) } else { (field, plain(field)) };
+        let fields: Vec<_> = rich.fields().into_iter().map(able).collect();
+        State::restored(poor.key.clone(), &fields).unwrap()
+    }
+
     /// Two companies, a customer, and a user under each of the three.
     pub(crate) async fn populate(&mut self) {
         for state in [
@@ -215,7 +235,7 @@ fn full_address() -> Box<Address> {
 }
 
 /// The same things with every field filled in, in awkward text.
-pub(crate) fn full(state: &State) -> State {
+fn full(state: &State) -> State {
     let paragraph = |text: &str| Some(Paragraph::new(text).unwrap());
     let phone = || Some(Phone::new("+4915112345678").unwrap());
     let body = match &state.body {
@@ -295,10 +315,15 @@ pub(crate) fn link(live: &Live, token: &str, until: Option<Timestamp>) -> Issue 
     Issue { debt: debt(live), secret: NewSecret::Link(TokenHash::of(token.as_bytes())), until }
 }
 
-/// A password to store for somebody. It is no real hash.
-pub(crate) fn password(live: &Live, phc: &str, must_change: bool, until: Option<Timestamp>) -> Issue {
-    let secret = NewSecret::Password { hash: PasswordHash::new(phc), plain: None, must_change };
-    Issue { debt: debt(live), secret, until }
+/// A password, and the argon2id of it, which the reference implementation made.
+pub(crate) const PASSWORD: &str = "correct horse Battery 1";
+pub(crate) const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$1eNJcoLC+cgexDNgZUL28Fgy3fpxELFYi8pXkB8KCsg";
+
+/// A password to store for somebody: [`PASSWORD`].
+pub(crate) fn password(live: &Live, must_change: bool, until: Option<Timestamp>) -> Issue {
+    let (hash, plain) = (PasswordHash::new(PASSWORD_HASH), Some(PlainPassword::new(PASSWORD)));
+    Issue { debt: debt(live), secret: NewSecret::Password { hash, plain, must_change }, until }
 }
 
 pub(crate) fn issue(mark: CredentialMark) -> CredentialAction {

@@ -1,5 +1,6 @@
 //! The planning core against its specification, by examples: a directory in sync, one change, the expected decisions.
 
+mod able;
 mod approve;
 pub(crate) mod authority;
 mod broken;

@@ -13,7 +13,7 @@ use tenantry::{
     credential::Hasher,
     directory::{Accounts, DirectoryError, ErrorKind, SignIn},
     manifest::Passwords,
-    model::{PasswordHash, TokenHash, Username},
+    model::{PasswordHash, PlainPassword, TokenHash, Username},
     serve::{self, BaseUrl, Settings},
 };
 

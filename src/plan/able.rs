@@ -1,0 +1,111 @@
+//! What a directory cannot do is held, with the reason, before anything is written.
+
+use super::{
+    board::{Board, Draft, Found},
+    types::{Held, Hold},
+};
+use crate::model::{Credential, Field, FieldChange, FieldValue, Kind, Method, Namespace, State};
+
+/// A field that a directory has no place for, or does not change.
+pub(super) fn lacking(field: Field) -> Held {
+    refused(field, format!("this directory cannot keep or change `{}`", field.name()))
+}
+
+fn refused(field: Field, message: String) -> Held {
+    Held { hold: Hold::Unsupported(Some(field)), message }
+}
+
+impl Board<'_> {
+    /// Why the directory cannot bring a thing into a state, if so.
+    pub(super) fn unsupported(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
+        let changes = match draft.found.state() {
+            Some(found) => found.changes(wanted),
+            None => given(wanted),
+        };
+        let refusal = changes.iter().find_map(|change| self.refusal(draft, wanted, change));
+        refusal.or_else(|| self.ungivable(self.asks(draft)?))
+    }
+
+    /// What the directory has against one change.
+    fn refusal(&self, draft: &Draft<'_>, wanted: &State, change: &FieldChange) -> Option<Held> {
+        let FieldChange { field, before, after } = change;
+        let (can, field, kind) = (self.input.capabilities, *field, wanted.key.kind);
+        let (new, adopted) = (matches!(draft.found, Found::Nothing), matches!(draft.found, Found::Stranger(..)));
+        if field == Field::Type && *before != FieldValue::None && !adopted {
+            let message = "`type` cannot change after creation: declare another company and move its people";
+            return Some(refused(field, message.into()));
+        }
+        // Kept in our own mark.
+        if matches!(field, Field::Key | Field::Owner | Field::Retired | Field::Deletion | Field::Suspended | Field::Locked) {
+            return None;
+        }
+        if let Some(why) = can.fixed.get(&(kind, field)).filter(|_| !new) {
+            return Some(refused(field, format!("`{}` cannot change here: {why}", field.name())));
+        }
+        let above = wanted.place.as_ref().map(|place| place.key(&Namespace::GLOBAL).kind);
+        let able = match field {
+            Field::Enabled => new || can.disable,
+            field if field.is_place() => {
+                (new || kind != Kind::User || can.move_users) && above.is_none_or(|above| can.places.contains(&(kind, above)))
+            }
+            field => can.fields.contains(&field),
+        };
+        if !able {
+            return Some(lacking(field));
+        }
+        let text = after.text()?;
+        if field == Field::Role {
+            return self.unknown_role(wanted);
+        }
+        let limits = can.limits.iter().filter(|limit| limit.kind == kind && limit.field == field);
+        limits.filter_map(|limit| limit.refuses(text)).next().map(|why| refused(field, why))
+    }
+
+    /// A role that would have to be made there first, by somebody else.
+    fn unknown_role(&self, wanted: &State) -> Option<Held> {
+        let known = self.input.capabilities.roles.as_ref()?;
+        let role = &wanted.body.user()?.role;
+        let namespace = &wanted.key.namespace;
+        let local = self.input.roles.table.exact(namespace, role).is_some();
+        let native = if local { format!("{namespace}.{role}") } else { role.to_string() };
+        let message = || format!("the directory has no role `{native}`, and we may not make one: make it there first");
+        (!known.contains(native.as_str())).then(|| refused(Field::Role, message()))
+    }
+
+    /// The way in which a credential is asked for, where one is asked for anew.
+    pub(super) fn asks(&self, draft: &Draft<'_>) -> Option<Method> {
+        let Credential { method, source: _, reset } = draft.entry?.credential.as_deref()?;
+        let asked = match &draft.found {
+            Found::Nothing => true,
+            Found::Stranger(..) => false,
+            Found::Live(live) => live.credential.is_owed() || reset.is_some() && reset.as_ref() != live.credential.reset(),
+        };
+        asked.then_some(*method)
+    }
+
+    /// A way to sign in that the directory cannot give anybody.
+    pub(super) fn ungivable(&self, method: Method) -> Option<Held> {
+        let can = &self.input.capabilities.methods;
+        if can.contains(&method) {
+            return None;
+        }
+        let others: Vec<String> = can.iter().map(|method| format!("`{}`", method.as_str())).collect();
+        let message = format!("this directory cannot give a credential by `{}`; it can by {}", method.as_str(), others.join(", "));
+        Some(Held { hold: Hold::Unsupported(None), message })
+    }
+
+    /// How somebody gets a new credential who did not say.
+    pub(super) fn mailed_method(&self) -> Method {
+        if self.input.capabilities.methods.contains(&Method::Temporary) { Method::Temporary } else { Method::Invite }
+    }
+}
+
+/// What a new thing says of itself, as changes of nothing.
+fn given(wanted: &State) -> Vec<FieldChange> {
+    let given = |value: &FieldValue| match value {
+        FieldValue::Text(_) | FieldValue::List(_) => true,
+        FieldValue::None | FieldValue::Flag(_) => false,
+    };
+    let fields = wanted.fields().into_iter().filter(|(_, value)| given(value));
+    fields.map(|(field, after)| FieldChange { field, before: FieldValue::None, after }).collect()
+}

@@ -1,0 +1,98 @@
+//! What a directory cannot do is held in the plan, with the reason; whatever else is wanted goes on.
+
+use tenantry::{
+    model::{Field, Kind, Method},
+    observed::{Capabilities, Limit},
+};
+
+use super::fixture::World;
+
+const ORG: &str = "company a; company b; user u company=a; user v company=b";
+
+/// A directory in sync that cannot do everything.
+fn with(edit: impl FnOnce(&mut Capabilities)) -> World {
+    let mut world = World::holding(ORG);
+    let mut capabilities = Capabilities::everything();
+    edit(&mut capabilities);
+    world.directory = world.directory.capable(capabilities);
+    world
+}
+
+/// Why a user is held.
+fn why(world: &World, text: &str) -> String {
+    let planned = world.plan(text);
+    let held: Vec<_> = planned.plan.held().map(|(key, held)| format!("{key}: {}: {}", held.hold.name(), held.message)).collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+    held.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_field_without_a_place() {
+    let world = with(|can| drop(can.fields.remove(&Field::DisplayName)));
+    let text = format!("{ORG} title=V");
+    world.expect(&text, &["held user/default/v Unsupported"]);
+    assert_eq!(why(&world, &text), "user/default/v: Unsupported: this directory cannot keep or change `displayName`");
+    world.expect(&format!("{ORG}; user w company=a title=W"), &["held user/default/w Unsupported"]);
+    // Shutting off never waits.
+    world.expect(&format!("{ORG} title=V off"), &["disable user/default/v ShuttingOff", "held user/default/v Unsupported"]);
+}
+
+#[test]
+fn a_field_that_stays_as_it_was_created() {
+    let fixed = ((Kind::User, Field::Username), "the realm does not allow it".into());
+    let world = with(|can| drop(can.fixed.insert(fixed.0, fixed.1)));
+    let text = format!("{ORG} username=vera");
+    assert_eq!(why(&world, &text), "user/default/v: Unsupported: `username` cannot change here: the realm does not allow it");
+    world.expect(&format!("{ORG}; user w company=a username=wanda"), &["create user/default/w Declared"]);
+}
+
+#[test]
+fn a_text_that_it_does_not_take() {
+    let limit = |least, most, ascii, without: &str| Limit {
+        kind: Kind::User,
+        field: Field::Username,
+        least,
+        most,
+        ascii,
+        without: without.into(),
+    };
+    for (limit, username, said) in [
+        (limit(3, 9, false, ""), "vv", "at least 3 characters"),
+        (limit(3, 9, false, ""), "vvvvvvvvvv", "at most 9 characters in `username`, and these are 10"),
+        (limit(0, 9, true, ""), "jörg", "no other characters than ASCII"),
+        (limit(0, 9, false, "@+"), "a+b", "no '+' in `username`"),
+    ] {
+        let world = with(|can| can.limits.push(limit));
+        assert!(why(&world, &format!("{ORG} username={username}")).contains(said), "{said}");
+        // What is as it is was taken by somebody.
+        world.expect(&format!("{ORG} title=V"), &["edit user/default/v Declared"]);
+    }
+}
+
+#[test]
+fn a_place_that_it_does_not_have() {
+    let world = with(|can| can.places = [(Kind::User, Kind::Company)].into());
+    world.expect("company a; company b parent=a; user u company=a; user v company=b", &["held company/default/b Unsupported"]);
+    world.expect(&format!("{ORG}; customer s company=a"), &["held customer/default/s Unsupported"]);
+    world.expect("company a; company b; user u company=a; user v company=a", &["move user/default/v Declared"]);
+    world.expect(&format!("{ORG}; customer s"), &["create customer/default/s Declared", "move user/default/v Declared"]);
+}
+
+#[test]
+fn a_credential_that_it_cannot_give() {
+    let world = with(|can| can.methods = [Method::None, Method::Invite].into());
+    let text = format!("{ORG}; user w company=a method=Temporary");
+    world.expect(&text, &["held user/default/w Unsupported"]);
+    assert!(why(&world, &text).ends_with("cannot give a credential by `Temporary`; it can by `Invite`, `None`"));
+    world.expect(&format!("{ORG} method=Temporary reset=1"), &["held user/default/v Unsupported"]);
+    world.expect(&format!("{ORG}; user w company=a method=Invite"), &["create user/default/w Declared"]);
+}
+
+#[test]
+fn a_role_that_somebody_else_has_to_make() {
+    let world = with(|can| can.roles = Some(["owner".into()].into()));
+    let text = format!("{ORG}; user w company=a role=common-manager");
+    world.expect(&text, &["held user/default/w Unsupported"]);
+    assert!(why(&world, &text).contains("has no role `common-manager`, and we may not make one"));
+    world.expect(&format!("{ORG}; user w company=a role=owner"), &["create user/default/w Declared"]);
+}
