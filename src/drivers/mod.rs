@@ -72,6 +72,11 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
     match opening.directory {
         DirectorySpec::Sqlite { path } => Ok(Opened::of(Sqlite::open(opening.base, path)?)),
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
+        #[cfg(feature = "keycloak")]
+        DirectorySpec::Keycloak(settings) => {
+            beside(opening, keycloak::Keycloak::open(settings, secret(opening, &settings.client_secret)?)?)
+        }
+        #[cfg(not(feature = "keycloak"))]
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),

@@ -3,4 +3,6 @@
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
+#[cfg(feature = "keycloak")]
+mod keycloak;
 mod ledgered;

@@ -15,11 +15,6 @@ pub(super) const SHORT: usize = 255;
 /// Characters of a user's attribute that the user profile does not know (`error-invalid-length`).
 pub(super) const LONG: usize = 2048;
 
-/// The attribute that has a field of a user.
-pub(super) fn attribute(field: Field) -> Option<&'static str> {
-    ATTRIBUTES.iter().find(|(known, _)| *known == field).map(|(_, name)| *name)
-}
-
 /// Fields of users that are attributes.
 pub(super) const ATTRIBUTES: [(Field, &str); 6] = [
     (Field::DisplayName, "displayName"),

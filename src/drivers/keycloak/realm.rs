@@ -124,11 +124,17 @@ impl Facts {
             let why = "the realm does not allow it: Realm settings > Login > Edit username (`editUsernameAllowed`)";
             fixed.insert((Kind::User, Field::Username), SmolStr::new_static(why));
         }
+        let mut places = Capabilities::every_place();
+        match settings.companies {
+            KeycloakCompanies::Groups => {}
+            // Organizations stand under nothing. That of a customer says in an attribute whose it is.
+            KeycloakCompanies::Organizations => drop(places.remove(&(Kind::Company, Kind::Company))),
+        }
         let any = settings.roles == KeycloakRoles::Groups || rights.manage_realm();
         Capabilities {
             fixed,
             limits: self.limits(),
-            company_tree: settings.companies == KeycloakCompanies::Groups,
+            places,
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: settings.invites == KeycloakInvites::Keycloak,
             roles: if any { None } else { Some(known.keys().cloned().collect::<BTreeSet<_>>()) },
