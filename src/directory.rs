@@ -55,6 +55,19 @@ pub trait Directory: Send + Sync {
     /// [`ErrorKind::Moved`].
     async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>>;
 
+    /// How many passwords have died unused by the time `now` and still open the door there: a directory that does not end them
+    /// by itself needs [`Directory::bury`].
+    async fn overdue(&self, now: Timestamp) -> usize {
+        let _ = now;
+        0
+    }
+
+    /// Takes those passwords away, and records it.
+    async fn bury(&self, now: Timestamp, run: &Run) -> Result<(), DirectoryError> {
+        let _ = (now, run);
+        Ok(())
+    }
+
     /// Remembers what was applied for an owner: with which settings, and, where it was a whole declaration, its root.
     /// Writes only where that differs from what is remembered.
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError>;

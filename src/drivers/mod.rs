@@ -5,10 +5,15 @@
 mod http;
 #[cfg(feature = "keycloak")]
 pub mod keycloak;
+#[cfg(feature = "ldap")]
+pub mod ldap;
 pub mod ledger;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod remote;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod table;
 
@@ -24,12 +29,17 @@ use crate::{
     model::SecretSource,
 };
 
+#[cfg(feature = "postgres")]
+use crate::manifest::PostgresSettings;
+
 use self::{
     ledger::Ledger,
     remote::{Ledgered, Remote},
 };
 
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 /// The ledger of a project that does not say.
@@ -71,6 +81,11 @@ impl Opened {
 pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
     match opening.directory {
         DirectorySpec::Sqlite { path } => Ok(Opened::of(Sqlite::open(opening.base, path)?)),
+        #[cfg(feature = "postgres")]
+        DirectorySpec::Postgres(PostgresSettings { url, schema }) => {
+            Ok(Opened::of(Postgres::open(&secret(opening, url)?, schema, opening.base)?))
+        }
+        #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
         #[cfg(feature = "keycloak")]
         DirectorySpec::Keycloak(settings) => {
@@ -79,6 +94,9 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         #[cfg(not(feature = "keycloak"))]
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
+        #[cfg(feature = "ldap")]
+        DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),
+        #[cfg(not(feature = "ldap"))]
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
         DirectorySpec::Other(kind) => Err(unsupported(kind)),
     }
@@ -94,6 +112,11 @@ fn ledger(opening: &Opening<'_>) -> Result<Arc<dyn Ledger>, DirectoryError> {
     let default = LedgerSpec::Sqlite(PathBuf::from(LEDGER));
     match opening.ledger.unwrap_or(&default) {
         LedgerSpec::Sqlite(path) => Ok(Arc::new(Sqlite::ledger(opening.base, path)?)),
+        #[cfg(feature = "postgres")]
+        LedgerSpec::Postgres(PostgresSettings { url, schema }) => {
+            Ok(Arc::new(Postgres::ledger(&secret(opening, url)?, schema, opening.base)?))
+        }
+        #[cfg(not(feature = "postgres"))]
         LedgerSpec::Postgres(_) => Err(unsupported("postgres")),
     }
 }

@@ -143,6 +143,7 @@ pub async fn carry_out(
     let run = order.run(request, planned.plan.digest().into());
     if !urgent(request) {
         record_found(directory, seen, order.looked, &run).await?;
+        directory.bury(seen.at, &run).await?;
     }
     let Leases { run: _run, write } = leases;
     let report = apply::apply(directory, &planned.plan, issuer, &run, Some(write), told).await;
@@ -173,7 +174,8 @@ async fn record_found(directory: &dyn Directory, seen: &Seen, since: Option<Time
     history.looked(&found, since, seen.at, run).await
 }
 
-/// Records what somebody else has changed, for one who looks oftener than there is anything to apply. Takes the right to write,
+/// Records what somebody else has changed, for one who looks oftener than there is anything to apply, and takes passwords away
+/// that died unused. Takes the right to write,
 /// and looks again, only where `seen` has something to record; says how much that was.
 pub async fn note_found(
     directory: &dyn Directory,
@@ -182,13 +184,14 @@ pub async fn note_found(
     order: &Order,
 ) -> Result<usize, DirectoryError> {
     let Some(history) = directory.history() else { return Ok(0) };
-    if history::news(&*history.past(None).await?, &seen.observed).is_empty() {
+    if history::news(&*history.past(None).await?, &seen.observed).is_empty() && directory.overdue(seen.at).await == 0 {
         return Ok(0);
     }
     let _write = directory.lease(Right::Write, order.wait.max(WRITING)).await?;
     let seen = look(directory, request.project, &request.scope).await?;
-    let found = history::news(&*history.past(None).await?, &seen.observed);
-    history.looked(&found, order.looked, seen.at, &order.run(request, SmolStr::default())).await?;
+    let (found, run) = (history::news(&*history.past(None).await?, &seen.observed), order.run(request, SmolStr::default()));
+    history.looked(&found, order.looked, seen.at, &run).await?;
+    directory.bury(seen.at, &run).await?;
     Ok(found.len())
 }
 

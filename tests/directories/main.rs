@@ -5,4 +5,7 @@
 mod conformance;
 #[cfg(feature = "keycloak")]
 mod keycloak;
+mod ldap;
 mod ledgered;
+#[cfg(feature = "postgres")]
+mod postgres;

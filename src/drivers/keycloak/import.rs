@@ -40,9 +40,7 @@ impl Keycloak {
         let fits = limits.into_iter().all(|limit| limit.refuses(users::text(target, limit.field)).is_none());
         // A role that cannot be had is an error of that user alone; so is a place whose path cannot be said.
         let role = Self::role(target, batch).is_ok();
-        let place = target.parent.as_ref().and_then(|id| batch.parents.get(id)).is_none_or(|place| {
-            place.as_ref().is_some_and(|place| self.settings.companies == KeycloakCompanies::Organizations || !odd(&place.path))
-        });
+        let place = target.parent.as_ref().and_then(|id| batch.parents.get(id)).is_none_or(|it| it.as_ref().is_some_and(|it| it.sure));
         plain && fits && role && place
     }
 
@@ -130,9 +128,4 @@ impl Keycloak {
         self.known().actions = Some(Arc::clone(&actions));
         Ok(actions)
     }
-}
-
-/// Whether a path cannot be told from another one: a name in it has a slash, which Keycloak writes as it is or behind a tilde.
-fn odd(path: &str) -> bool {
-    path.contains('~') || path.contains("//")
 }

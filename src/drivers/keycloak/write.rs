@@ -32,7 +32,14 @@ pub(super) struct Batch {
     pub(super) facts: std::sync::Arc<Facts>,
     pub(super) roles: Resolved,
     /// What new users stand under; none for what is not there.
-    pub(super) parents: BTreeMap<RemoteId, Option<Place>>,
+    pub(super) parents: BTreeMap<RemoteId, Option<Parent>>,
+}
+
+/// What new users stand under.
+pub(super) struct Parent {
+    pub(super) path: String,
+    /// Its path is that of no other group: names can have slashes in them.
+    pub(super) sure: bool,
 }
 
 impl Keycloak {
@@ -101,11 +108,27 @@ impl Keycloak {
             }
         }
         let ids: Vec<RemoteId> = parents.keys().cloned().collect();
-        for (id, found) in ids.iter().zip(each(self.api.client.width(), &ids, |id| self.place(&id.0)).await) {
+        for (id, found) in ids.iter().zip(each(self.api.client.width(), &ids, |id| self.parent(id)).await) {
             parents.insert(id.clone(), found?);
         }
         let roles = self.resolve(roles).await;
         Ok(Batch { facts, roles, parents })
+    }
+
+    async fn parent(&self, id: &RemoteId) -> Result<Option<Parent>, DirectoryError> {
+        let Some(Place { id: _, name, path, parent, attributes: _, enabled: _, rest: _ }) = self.place(&id.0).await? else { return Ok(None) };
+        let sure = match (self.settings.companies, parent) {
+            (KeycloakCompanies::Organizations, _) => true,
+            (KeycloakCompanies::Groups, None) => !name.contains('/'),
+            (KeycloakCompanies::Groups, Some(_)) => {
+                let what = "look for a group";
+                let parts = ["group-by-path"].into_iter().chain(path.split('/').filter(|part| !part.is_empty()));
+                let parts: Vec<&str> = parts.collect();
+                let found: Option<super::wire::Id> = self.api.find(&self.api.ask(Verb::Get, &parts, what), what).await?;
+                !name.contains('/') && found.is_some_and(|found| found.id == id.0)
+            }
+        };
+        Ok(Some(Parent { path, sure }))
     }
 
     async fn one(&self, edit: &Edit, batch: &Batch) -> Outcome {

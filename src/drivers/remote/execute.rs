@@ -407,9 +407,9 @@ impl<R: Remote> Ledgered<R> {
                 self.remote.revoke(id).await
             }
             Secret::DiesUnused => {
-                let Some(SecretNote { until, link }) = note else { return Ok(()) };
+                let Some(SecretNote { until, link, buried: _ }) = note else { return Ok(()) };
                 let now = Timestamp::now();
-                let dead = SecretNote { until: until.map(|until| until.min(now)), link: None };
+                let dead = SecretNote { until: until.map(|until| until.min(now)), link: None, buried: true };
                 notes.push((format!("{SECRET}{}", id.0), Some(serde_json::to_string(&dead).expect("a note is JSON"))));
                 match link {
                     Some(link) => {
@@ -457,7 +457,7 @@ fn keep_mark(it: &Ready<'_>, name: &str, item: &Item, notes: &mut Vec<Note>) {
 
 /// Forgets the secret of an account.
 pub(super) fn unsecret(sweep: &Sweep, id: &RemoteId, notes: &mut Vec<Note>) {
-    let Some(SecretNote { until: _, link }) = sweep.secret(id) else { return };
+    let Some(SecretNote { until: _, link, buried: _ }) = sweep.secret(id) else { return };
     notes.push((format!("{SECRET}{}", id.0), None));
     notes.extend(link.map(|link| (format!("{LINK}{link}"), None)));
 }

@@ -167,6 +167,14 @@ impl<R: Remote> Directory for Ledgered<R> {
         self.given(debts, run).await
     }
 
+    async fn overdue(&self, now: Timestamp) -> usize {
+        self.sweep.lock().await.as_ref().map_or(0, |sweep| sweep.overdue(now).len())
+    }
+
+    async fn bury(&self, now: Timestamp, run: &Run) -> Result<(), DirectoryError> {
+        self.take_away(now, run).await
+    }
+
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
         self.ledger.remember(owner, root, settings).await
     }

@@ -135,6 +135,30 @@ impl<R: Remote> Ledgered<R> {
         done.map_err(|error| alike(&error, debt))
     }
 
+    /// Takes away passwords that died unused.
+    pub(super) async fn take_away(&self, now: Timestamp, run: &Run) -> Result<(), DirectoryError> {
+        let mut known = self.sweep.lock().await;
+        let Some(mut sweep) = known.take() else { return Ok(()) };
+        // Somebody may have used theirs in the meantime.
+        let ids: Vec<_> = sweep.overdue(now).iter().filter_map(|id| sweep.known(id)).collect();
+        self.reread(&mut sweep, &ids).await?;
+        let (mut deeds, mut notes) = (Vec::new(), Vec::new());
+        for id in sweep.overdue(now) {
+            self.remote.revoke(&id).await?;
+            let note = SecretNote { buried: true, ..sweep.secret(&id).unwrap_or_default() };
+            notes.push((format!("{SECRET}{}", id.0), Some(serde_json::to_string(&note).expect("a note is JSON"))));
+            if let Some(Found::Managed(live)) = sweep.table.get(&id).map(|entry| &entry.found) {
+                let key = live.state.key.clone();
+                deeds.push(Deed::Credential { key, id: id.clone(), reason: "Expired", changes: "{}".into() });
+            }
+        }
+        self.ledger.write(deeds, notes.clone(), run).await?;
+        sweep.noted_now(&notes);
+        sweep.last = self.ledger.last().await?;
+        *known = Some(sweep);
+        Ok(())
+    }
+
     /// Marks credentials as given.
     pub(super) async fn given(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let mut known = self.sweep.lock().await;
@@ -210,7 +234,7 @@ fn note(issue: &Issue, live: &Live, notes: &mut Vec<Note>) {
         NewSecret::Link(token) => Some(hex(token)),
         NewSecret::Password { hash: _, plain: _, must_change: _ } | NewSecret::Invitation(_) => None,
     };
-    let note = SecretNote { until: *until, link: link.clone() };
+    let note = SecretNote { until: *until, link: link.clone(), buried: false };
     notes.push((format!("{SECRET}{}", debt.id.0), Some(serde_json::to_string(&note).expect("a note is JSON"))));
     if let (Some(link), Some(owner)) = (link, &live.state.owner) {
         let username = live.state.body.user().map(|user| SmolStr::new(user.username.as_str())).unwrap_or_default();

@@ -37,6 +37,9 @@ pub(super) struct SecretNote {
     /// The hash of its link, in hexadecimal; none for a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<String>,
+    /// It died unused, and was taken away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) buried: bool,
 }
 
 /// Losses that were about to happen; a run that ended in between leaves them behind, and they count.
@@ -118,8 +121,9 @@ impl Sweep {
             Marks::InLedger => self.noted(item).1,
         };
         let mark = text.map(|text| Mark::parse(item.kind, text)).transpose();
-        // A password that need not be changed any more was used; a link is there until it is used.
-        let secret = self.secret(&item.id).filter(|note| note.link.is_some() || item.must_change != Some(false));
+        // A password that need not be changed any more was used; a link is there until it is used, or until it has died.
+        let unused = |note: &SecretNote| note.link.is_some() || note.buried || item.must_change != Some(false);
+        let secret = self.secret(&item.id).filter(unused);
         decode(item, mark, secret.and_then(|note| note.until))
     }
 
@@ -156,6 +160,18 @@ impl Sweep {
     /// What was noted of the secret of an account.
     pub(super) fn secret(&self, id: &RemoteId) -> Option<SecretNote> {
         self.notes.get(&format!("{SECRET}{}", id.0)).and_then(|note| serde_json::from_str(note).ok())
+    }
+
+    /// Accounts whose password has died unused by the time `now` and still opens the door.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<RemoteId> {
+        let unused = self.items.values().filter(|item| item.must_change == Some(true));
+        let over = |id: &RemoteId| {
+            let Some(SecretNote { until, link, buried }) = self.secret(id) else { return false };
+            !buried && link.is_none() && until.is_some_and(|until| until <= now)
+        };
+        let mut ids: Vec<RemoteId> = unused.map(|item| item.id.clone()).filter(over).collect();
+        ids.sort();
+        ids
     }
 
     /// Remembers what was written to the notes.

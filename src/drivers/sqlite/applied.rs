@@ -4,12 +4,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::{directory::DirectoryError, model::Name, observed::Settings};
+use crate::{directory::DirectoryError, drivers::sql::audit::Record, model::Name, observed::Settings};
 
-use super::{
-    audit::{Record, Trail},
-    failed,
-};
+use super::{audit::Trail, failed};
 
 /// Remembers what was applied, where that is anything new.
 pub(super) fn remember(

@@ -4,24 +4,24 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Statement, Transaction, TransactionBehavior, params};
-use serde::{Serialize, Serializer, ser::SerializeMap};
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use smol_str::ToSmolStr;
 use uuid::Uuid;
 
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed, Run},
-    drivers::rows::{self, Claim, Found, Step, Write},
-    model::{Body, FieldChange, FieldValue, Key, Kind, Namespace, Paragraph, RemoteId},
+    drivers::{
+        rows::{self, Claim, Found, Step, Write},
+        sql::{
+            change::{Outcome, Recorded, all_failed, claims, json, record},
+            object::{COLUMNS, decode},
+        },
+    },
+    model::{FieldChange, Key, Kind, Paragraph, RemoteId},
     observed::outside_id,
-    plan::{Change, Reason},
+    plan::Change,
 };
 
-use super::{
-    audit::{Record, Trail},
-    kind_of, observe, secrets,
-};
-
-type Outcome = Result<Executed, DirectoryError>;
+use super::{audit::Trail, kind_of, observe, secrets};
 
 /// Why a change was not carried out.
 enum Failure {
@@ -57,13 +57,6 @@ pub(super) fn execute(connection: &mut Connection, changes: &[Change], run: &Run
             all_failed(changes, &DirectoryError::new("write", kind).because(error))
         }
     }
-}
-
-/// The same failure for each of the changes.
-pub(super) fn all_failed(changes: &[Change], error: &DirectoryError) -> Vec<Outcome> {
-    let DirectoryError { operation, kind, source } = error;
-    let cause = source.as_ref().map_or_else(|| format!("cannot {operation}"), |source| format!("cannot {operation}: {source}"));
-    changes.iter().map(|change| Err(rows::failure(change, kind.clone()).because(cause.clone()))).collect()
 }
 
 fn try_execute(connection: &mut Connection, changes: &[Change], run: &Run) -> rusqlite::Result<Vec<Outcome>> {
@@ -159,12 +152,12 @@ impl Chunk<'_> {
                 ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()])
             }
         };
-        let sql = format!("SELECT {} FROM objects WHERE {condition}", observe::COLUMNS);
+        let sql = format!("SELECT {} FROM objects WHERE {condition}", COLUMNS);
         let mut statement = self.transaction.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let above = |row| observe::parent(self.transaction, row).map_err(|error| super::failed("read the directory", error));
-        Ok(Some(observe::decode(row, above)?))
+        Ok(Some(decode(&observe::Columns(row), above)?))
     }
 
     fn insert(&mut self, change: &Change, write: &Write<'_>, now: Timestamp) -> Result<Executed, Failure> {
@@ -284,109 +277,8 @@ impl Chunk<'_> {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let it = Recorded { change, loses: &rows::loses(change, found), id, fields, now };
-        Ok(append(&mut self.trail, &mut self.audit, &mut self.json, self.run, &it)?)
-    }
-}
-
-/// A change that was carried out, for the trail.
-pub(super) struct Recorded<'a> {
-    pub(super) change: &'a Change,
-    /// Where its losses count.
-    pub(super) loses: &'a Namespace,
-    pub(super) id: &'a RemoteId,
-    /// What differed.
-    pub(super) fields: &'a [FieldChange],
-    pub(super) now: Timestamp,
-}
-
-/// Adds the record of a change.
-pub(super) fn append(
-    trail: &mut Trail,
-    statement: &mut Statement<'_>,
-    buffer: &mut Vec<u8>,
-    run: &Run,
-    it: &Recorded<'_>,
-) -> rusqlite::Result<()> {
-    let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = run;
-    let Recorded { change, loses, id, fields, now } = it;
-    let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
-    let mark = credential.as_ref().and_then(|action| action.mark.text());
-    let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
-    let cause = match reason {
-        Reason::Above(key) | Reason::MovedFrom(key) => Some(format_smolstr!("{key}")),
-        Reason::Declared
-        | Reason::NotDeclared
-        | Reason::DeclaredAgain
-        | Reason::DisabledOutside
-        | Reason::Expired
-        | Reason::Adopted
-        | Reason::Purged
-        | Reason::Locked
-        | Reason::Unlocked
-        | Reason::Reset
-        | Reason::Owed
-        | Reason::Salvaged
-        | Reason::ShuttingOff => None,
-    };
-    let commit = commits.get(key);
-    let record = Record {
-        at: now.as_microsecond(),
-        run,
-        actor: actor.as_deref(),
-        owner: owner.as_str(),
-        verb: change.verb().as_str(),
-        kind: key.kind.word(),
-        namespace: key.namespace.as_str(),
-        name: key.name.as_str(),
-        remote: &id.0,
-        reason: reason.name(),
-        cause: cause.as_deref(),
-        changes: json(buffer, &Changes { fields, mark: mark.as_ref() }),
-        loss: counts,
-        loss_allowed: allowed,
-        loss_namespace: (counts > 0).then_some(loses.as_str()),
-        source: source.as_deref(),
-        commit: commit.map(|commit| commit.id.as_str()),
-        author: commit.map(|commit| commit.author.as_str()),
-        digest,
-        committed_at: commit.map(|commit| commit.at.as_microsecond()),
-        since: None,
-    };
-    trail.append(statement, &record)
-}
-
-/// What differs, as `{field: [before, after]}`.
-struct Changes<'a> {
-    fields: &'a [FieldChange],
-    mark: Option<&'a SmolStr>,
-}
-
-impl Serialize for Changes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { fields, mark } = self;
-        let mut map = serializer.serialize_map(None)?;
-        for FieldChange { field, before, after } in *fields {
-            map.serialize_entry(field.name(), &(before, after))?;
-        }
-        if let Some(mark) = mark {
-            map.serialize_entry("credential", &(FieldValue::None, mark))?;
-        }
-        map.end()
-    }
-}
-
-fn json<'a>(buffer: &'a mut Vec<u8>, value: &impl Serialize) -> &'a str {
-    buffer.clear();
-    serde_json::to_writer(&mut *buffer, value).expect("values of the model are JSON");
-    std::str::from_utf8(buffer).expect("JSON is UTF-8")
-}
-
-/// What no other object may have: username, e-mail, title within its company.
-fn claims(body: &Body, placed: bool) -> (Option<&str>, Option<&str>, Option<&str>) {
-    match body {
-        Body::User(user) => (Some(user.username.as_str()), Some(user.email.as_str()), None),
-        Body::Customer(customer) => (None, None, placed.then_some(customer.display_name.as_str())),
-        Body::Role(_) | Body::Company(_) => (None, None, None),
+        let (trail, statement) = (&mut self.trail, &mut self.audit);
+        Ok(record(self.run, &mut self.json, &it, |record| trail.append(statement, record))?)
     }
 }
 

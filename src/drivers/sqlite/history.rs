@@ -8,14 +8,15 @@ use smol_str::SmolStr;
 
 use crate::{
     directory::{DirectoryError, ErrorKind, Run},
-    history::{Commit, Entry, FOUND, Found, Past, Record, changes_json},
+    drivers::sql::{
+        audit::{Trail, every_column, hex},
+        past::{self, Known},
+    },
+    history::{Commit, Entry, Found, Past, Record},
     model::RemoteId,
 };
 
-use super::{
-    audit::{self, Trail},
-    failed, schema,
-};
+use super::{audit, failed, schema};
 
 /// Records that are worth another thread.
 const SHARE: i64 = 20_000;
@@ -30,7 +31,7 @@ pub(super) fn records(path: &Path, after: u64, most: usize) -> Result<Vec<Record
     }
     let connection = schema::reader(path)?;
     let read = || -> rusqlite::Result<Vec<Record>> {
-        let sql = format!("SELECT {} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2", audit::every_column());
+        let sql = format!("SELECT {} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2", every_column());
         let mut statement = connection.prepare(&sql)?;
         let (after, most) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
         let rows = statement.query_map([after, most], record)?;
@@ -45,7 +46,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let optional = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str_or_null()?.map(SmolStr::new));
     let number = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
     let time = |micros: i64| Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
-    let hex = |column: usize| Ok::<_, rusqlite::Error>(audit::hex(row.get_ref(column)?.as_blob()?));
+    let hex = |column: usize| Ok::<_, rusqlite::Error>(hex(row.get_ref(column)?.as_blob()?));
     let committed = row.get::<_, Option<i64>>(21)?;
     let commit = optional(17)?.map(|id| -> rusqlite::Result<Commit> {
         Ok(Commit { id, author: optional(18)?.unwrap_or_default(), at: time(committed.unwrap_or_default()) })
@@ -75,17 +76,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// A record: its number and its hash.
-type Last = (i64, [u8; 32]);
-
-/// What the records of a file came to, as far as they have been read.
-#[derive(Debug)]
-pub(super) struct Known {
-    /// The number and the hash of the last record that was read.
-    last: Last,
-    past: Arc<Past>,
-}
-
 /// What the records until a time come to.
 pub(super) fn past(path: &Path, until: Timestamp) -> Result<Past, DirectoryError> {
     if !schema::exists(path)? {
@@ -93,7 +83,7 @@ pub(super) fn past(path: &Path, until: Timestamp) -> Result<Past, DirectoryError
     }
     let connection = schema::reader(path)?;
     let (last, looked) = head(&connection)?;
-    let mut past = parts(path, &connection, (0, last.0), until.as_microsecond())?;
+    let mut past = parts(path, &connection, (0, last.seq), until.as_microsecond())?;
     past.looked = looked;
     Ok(past)
 }
@@ -114,27 +104,22 @@ pub(super) fn present(path: &Path, known: &mut Option<Known>) -> Result<Arc<Past
     if known.as_ref().is_some_and(|known| !is_record(&connection, known.last)) {
         return Err(other());
     }
-    let from = known.as_ref().map_or(0, |known| known.last.0);
-    let more = parts(path, &connection, (from, last.0), i64::MAX)?;
-    let known = known.get_or_insert_with(|| Known { last, past: Arc::default() });
-    let past = Arc::make_mut(&mut known.past);
-    past.extend(more);
-    past.looked = looked;
-    known.last = last;
-    Ok(Arc::clone(&known.past))
+    let from = known.as_ref().map_or(0, |known| known.last.seq);
+    let more = parts(path, &connection, (from, last.seq), i64::MAX)?;
+    Ok(Known::extend(known, more, last, looked))
 }
 
 /// The last record, and when somebody last looked.
-fn head(connection: &Connection) -> Result<(Last, Option<Timestamp>), DirectoryError> {
-    let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get::<_, Option<i64>>(2)?));
+fn head(connection: &Connection) -> Result<(Trail, Option<Timestamp>), DirectoryError> {
+    let read = |row: &Row<'_>| Ok((audit::trail(row)?, row.get::<_, Option<i64>>(2)?));
     let head = connection.query_row("SELECT seq, hash, looked_at FROM head", [], read);
     let (last, looked) = head.map_err(|error| failed("read the history", error))?;
     Ok((last, looked.and_then(|micros| Timestamp::from_microsecond(micros).ok())))
 }
 
-fn is_record(connection: &Connection, (seq, hash): Last) -> bool {
-    let found = connection.query_row("SELECT hash FROM audit WHERE seq = ?1", [seq], |row| row.get::<_, [u8; 32]>(0));
-    seq == 0 || found.is_ok_and(|found| found == hash)
+fn is_record(connection: &Connection, last: Trail) -> bool {
+    let found = connection.query_row("SELECT seq, hash FROM audit WHERE seq = ?1", [last.seq], audit::trail);
+    last.seq == 0 || found.is_ok_and(|found| found == last)
 }
 
 /// What some records come to. Many are read in parts, on as many threads.
@@ -202,10 +187,10 @@ pub(super) fn looked(
         if !found.is_empty() {
             let before: Option<i64> = transaction.query_row("SELECT looked_at FROM head", [], |row| row.get(0))?;
             let since = since.map(Timestamp::as_microsecond).max(before);
-            let mut trail = Trail::continued(&transaction)?;
-            let mut statement = Trail::statement(&transaction)?;
+            let mut trail = audit::Trail::continued(&transaction)?;
+            let mut statement = audit::Trail::statement(&transaction)?;
             for it in found {
-                append(&mut trail, &mut statement, it, since, at, run)?;
+                past::record(it, since, at, run, |record| trail.append(&mut statement, record))?;
             }
             trail.finish(&transaction)?;
         }
@@ -213,33 +198,4 @@ pub(super) fn looked(
         transaction.commit()
     };
     write().map_err(|error| failed("record what was found", error))
-}
-
-fn append(
-    trail: &mut Trail,
-    statement: &mut rusqlite::Statement<'_>,
-    found: &Found,
-    since: Option<i64>,
-    at: Timestamp,
-    run: &Run,
-) -> rusqlite::Result<()> {
-    let Found { id, kind, key, label, owner, role: _, what: _, changes } = found;
-    let Run { id: run, owner: _, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
-    let record = audit::Record {
-        at: at.as_microsecond(),
-        run,
-        actor: actor.as_deref(),
-        owner: owner.as_deref().unwrap_or_default(),
-        verb: FOUND,
-        kind: kind.word(),
-        namespace: key.as_ref().map_or("", |key| key.namespace.as_str()),
-        name: key.as_ref().map_or(label, |key| key.name.as_str()),
-        remote: &id.0,
-        reason: "Outside",
-        changes: &changes_json(changes),
-        digest,
-        since,
-        ..audit::Record::default()
-    };
-    trail.append(statement, &record)
 }

@@ -8,10 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::{
     directory::{DirectoryError, Run},
-    drivers::ledger::{Deed, Ledger, Note},
+    drivers::{
+        ledger::{Deed, Ledger, Note},
+        sql::change::{Recorded, credential, record},
+    },
 };
 
-use super::{Sqlite, audit::Trail, blocking, execute, failed, schema, secrets};
+use super::{Sqlite, audit::Trail, blocking, failed, schema};
 
 #[async_trait]
 impl Ledger for Sqlite {
@@ -68,11 +71,11 @@ fn write(connection: &mut Connection, deeds: &[Deed], notes: &[Note], run: &Run)
             for deed in deeds {
                 match deed {
                     Deed::Changed { change, loses, id, fields } => {
-                        let it = execute::Recorded { change, loses, id, fields, now };
-                        execute::append(&mut trail, &mut statement, &mut json, run, &it)?;
+                        let it = Recorded { change, loses, id, fields, now };
+                        record(run, &mut json, &it, |record| trail.append(&mut statement, record))?;
                     }
                     Deed::Credential { key, id, reason, changes } => {
-                        trail.append(&mut statement, &secrets::record(run, key, id, reason, changes))?;
+                        trail.append(&mut statement, &credential(run, key, id, reason, changes))?;
                     }
                 }
             }

@@ -33,7 +33,10 @@ use crate::{
     plan::Change,
 };
 
-use super::rows;
+use super::{
+    rows,
+    sql::{change, past::Known},
+};
 
 /// Changes in one transaction: enough that waiting for the disk does not count, few enough to stop soon when asked to.
 const CHUNK: usize = 1_000;
@@ -45,7 +48,7 @@ pub struct Sqlite {
     path: PathBuf,
     capabilities: Arc<Capabilities>,
     writer: Arc<Mutex<Option<Writer>>>,
-    past: Arc<Mutex<Option<history::Known>>>,
+    past: Arc<Mutex<Option<Known>>>,
     /// Its trail speaks of objects that are elsewhere.
     ledger: bool,
 }
@@ -134,7 +137,7 @@ impl Directory for Sqlite {
             let done = self.on_writer("write", move |connection| Ok(execute::execute(connection, &owned, &run))).await;
             match done {
                 Ok(done) => outcomes.extend(done),
-                Err(error) => outcomes.extend(execute::all_failed(chunk, &error)),
+                Err(error) => outcomes.extend(change::all_failed(chunk, &error)),
             }
         }
         outcomes
@@ -143,13 +146,13 @@ impl Directory for Sqlite {
     async fn issue(&self, issues: &[Issue], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let (owned, run) = (issues.to_vec(), run.clone());
         let done = self.on_writer("store secrets", move |connection| secrets::issue(connection, &owned, &run)).await;
-        done.unwrap_or_else(|error| issues.iter().map(|issue| Err(secrets::same(&error, &issue.debt.key))).collect())
+        done.unwrap_or_else(|error| issues.iter().map(|issue| Err(change::same(&error, &issue.debt.key))).collect())
     }
 
     async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>> {
         let (owned, run) = (debts.to_vec(), run.clone());
         let done = self.on_writer("mark credentials", move |connection| secrets::delivered(connection, &owned, &run)).await;
-        done.unwrap_or_else(|error| debts.iter().map(|debt| Err(secrets::same(&error, &debt.key))).collect())
+        done.unwrap_or_else(|error| debts.iter().map(|debt| Err(change::same(&error, &debt.key))).collect())
     }
 
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {

@@ -17,16 +17,15 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     directory::{DirectoryError, ErrorKind},
-    drivers::rows::{self, Above, Found},
-    model::{Body, Deletion, Key, Kind, Name, Namespace, Paragraph, RemoteId, State},
-    observed::{Applied, CredentialMark, Live, Observed, Settings, Spent, Stranger},
+    drivers::{
+        rows::Found,
+        sql::object::{self, COLUMNS, Column, Parent, corrupt, decode},
+    },
+    model::{Kind, Name, Namespace},
+    observed::{Applied, Live, Observed, Settings, Spent},
 };
 
 use super::{audit, failed, schema};
-
-/// The columns that [`decode`] takes, in its order.
-pub(super) const COLUMNS: &str = "row, id, kind, namespace, name, owner, parent, enabled, suspended, retired_at, deletion, \
-     left_enabled, credential, username, email, body, version, created_at, source, formerly, locked, unused_until";
 
 /// Managed objects that are worth another thread.
 const SHARE: usize = 1_000;
@@ -80,7 +79,7 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration, ledger: bool)
     let mut statement = connection.prepare(&sql).map_err(failed)?;
     let mut found = statement.query([]).map_err(failed)?;
     while let Some(row) = found.next().map_err(failed)? {
-        match decode(row, |row| Ok(parents.get(&row).cloned()))? {
+        match decode(&Columns(row), |row| Ok(parents.get(&row).cloned()))? {
             Found::Stranger(stranger) => strangers.push(*stranger),
             Found::Managed(live) => return Err(corrupt(&live.id.0, "it has an owner and no name")),
         }
@@ -187,7 +186,7 @@ fn managed(
     for kind in kinds {
         let mut found = statement.query(params![kind.word(), from.0, from.1, to.0, to.1]).map_err(failed)?;
         while let Some(row) = found.next().map_err(failed)? {
-            match decode(row, |row| Ok(parents.get(&row).cloned()))? {
+            match decode(&Columns(row), |row| Ok(parents.get(&row).cloned()))? {
                 Found::Managed(live) => ours.push(*live),
                 Found::Stranger(stranger) => return Err(corrupt(&stranger.id.0, "it has a name and no owner")),
             }
@@ -211,14 +210,6 @@ fn spent(connection: &Connection, window: Duration) -> Result<Spent, DirectoryEr
     Ok(spent)
 }
 
-/// What others can stand under.
-#[derive(Debug, Clone)]
-pub(super) struct Parent {
-    id: RemoteId,
-    kind: Kind,
-    key: Option<(Namespace, Name)>,
-}
-
 fn parents(connection: &Connection) -> rusqlite::Result<HashMap<i64, Parent>> {
     let sql = "SELECT row, id, kind, namespace, name FROM objects INDEXED BY objects_place WHERE kind IN ('company', 'customer')";
     let mut statement = connection.prepare(sql)?;
@@ -233,134 +224,38 @@ pub(super) fn parent(connection: &Connection, row: i64) -> rusqlite::Result<Opti
 }
 
 fn decode_parent(row: &Row<'_>) -> rusqlite::Result<Parent> {
-    // What cannot be read here is said where the row itself is read.
     let text = |column| row.get_ref(column).map(|value| value.as_str_or_null().ok().flatten());
-    let namespace = text(3)?.and_then(|text| Namespace::try_from(SmolStr::new(text)).ok());
-    Ok(Parent {
-        id: RemoteId(text(1)?.map(SmolStr::new).unwrap_or_default()),
-        kind: text(2)?.and_then(Kind::parse).unwrap_or(Kind::Role),
-        key: namespace.zip(text(4)?.and_then(|text| Name::new(text).ok())),
-    })
+    Ok(Parent::new(text(1)?, text(2)?, text(3)?, text(4)?))
 }
 
-/// A row that holds what nothing of ours has written.
-fn corrupt(id: &str, cause: impl std::fmt::Display) -> DirectoryError {
-    DirectoryError::new(format!("read object {id}"), ErrorKind::Incomplete).because(cause.to_string())
-}
+/// A row of [`COLUMNS`].
+pub(super) struct Columns<'a>(pub(super) &'a Row<'a>);
 
-/// The object in a row of [`COLUMNS`]. What is managed is exactly as we wrote it, or this is an error; what is not can be
-/// anything.
-pub(super) fn decode(
-    row: &Row<'_>,
-    above: impl FnOnce(i64) -> Result<Option<Parent>, DirectoryError>,
-) -> Result<Found, DirectoryError> {
-    let value = |column: usize| row.get_ref(column).map_err(|error| failed("read the directory", error));
-    let id = lossy(value(1)?);
-    let wrong = |cause: &dyn std::fmt::Display| corrupt(&id, cause);
-    let text = |column: usize| value(column)?.as_str().map_err(|error| wrong(&error));
-    let optional = |column: usize| value(column)?.as_str_or_null().map_err(|error| wrong(&error));
-    let number = |column: usize| value(column)?.as_i64().map_err(|error| wrong(&error));
-    let flag = |column: usize| Ok::<_, DirectoryError>(number(column)? != 0);
-    let time = |micros: i64| Timestamp::from_microsecond(micros).map_err(|error| wrong(&error));
-
-    let kind = text(2)?;
-    let kind = Kind::ALL.into_iter().find(|it| it.word() == kind).ok_or_else(|| wrong(&"its kind is unknown"))?;
-    let parent = value(6)?.as_i64_or_null().map_err(|error| wrong(&error))?;
-    let parent = parent.map(above).transpose()?.flatten();
-    let version = Some(rows::version(u64::try_from(number(16)?).unwrap_or_default()));
-    let Some(owner) = optional(5)? else {
-        return Ok(Found::Stranger(Box::new(Stranger {
-            kind,
-            parent: parent.map(|parent| parent.id),
-            label: label(kind, row).unwrap_or_else(|| id.clone()),
-            email: Some(lossy(value(14)?)).filter(|email| !email.is_empty()),
-            enabled: flag(7)?,
-            version,
-            created_at: time(number(17)?).unwrap_or(Timestamp::UNIX_EPOCH),
-            locked: optional(20)?.and_then(|text| Paragraph::new(text).ok()).map(Box::new),
-            fit: fit(kind, row),
-            id: RemoteId(id),
-        })));
-    };
-    let namespace = Namespace::try_from(SmolStr::new(text(3)?)).map_err(|error| wrong(&error))?;
-    let place = parent.and_then(|Parent { id, kind, key }| {
-        Above { id: &id, kind, key: key.as_ref().map(|(namespace, name)| (namespace, name)) }.place(&namespace)
-    });
-    let body = Body::from_json(kind, text(15)?).map_err(|error| wrong(&error))?;
-    if !agrees(&body, optional(13)?, optional(14)?) {
-        return Err(wrong(&"its columns and its body do not agree"));
-    }
-    let retired_at = value(9)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
-    let deletion = match text(10)? {
-        "Disable" => Deletion::Disable,
-        "Delete" => Deletion::Delete,
-        "Retain" => Deletion::Retain,
-        other => return Err(wrong(&format_args!("there is no deletion policy {other}"))),
-    };
-    let name = Name::new(text(4)?).map_err(|error| wrong(&error))?;
-    let state = State {
-        key: Key { kind, namespace, name },
-        place,
-        body,
-        enabled: flag(7)?,
-        suspended: flag(8)?,
-        locked: optional(20)?.map(Paragraph::new).transpose().map_err(|error| wrong(&error))?.map(Box::new),
-        retired: retired_at.is_some(),
-        owner: Some(Name::new(owner).map_err(|error| wrong(&error))?),
-        deletion,
-    };
-    let credential = optional(12)?.map_or(Ok(CredentialMark::None), |text| {
-        CredentialMark::parse(text).ok_or_else(|| wrong(&"its credential mark is unknown"))
-    })?;
-    let unused_until = value(21)?.as_i64_or_null().map_err(|error| wrong(&error))?.map(time).transpose()?;
-    let (left_enabled, created_at, source) = (flag(11)?, time(number(17)?)?, optional(18)?.map(SmolStr::new));
-    Ok(Found::Managed(Box::new(Live {
-        state,
-        version,
-        left_enabled,
-        credential,
-        unused_until,
-        retired_at,
-        created_at,
-        source,
-        id: RemoteId(id),
-    })))
-}
-
-/// Whether the unique columns are those of the body.
-fn agrees(body: &Body, username: Option<&str>, email: Option<&str>) -> bool {
-    match body {
-        Body::User(user) => username == Some(user.username.as_str()) && email == Some(user.email.as_str()),
-        Body::Role(_) | Body::Company(_) | Body::Customer(_) => username.is_none() && email.is_none(),
+impl Columns<'_> {
+    fn value(&self, column: Column) -> Result<ValueRef<'_>, String> {
+        self.0.get_ref(column as usize).map_err(|error| error.to_string())
     }
 }
 
-/// What could be declared of a stranger.
-fn fit(kind: Kind, row: &Row<'_>) -> Result<Body, SmolStr> {
-    let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
-    let json = text(15).ok_or("its body is not text")?;
-    let body = Body::from_json(kind, json).map_err(|error| format_smolstr!("its body cannot be read: {error}"))?;
-    if agrees(&body, text(13), text(14)) { Ok(body) } else { Err("its columns and its body do not agree".into()) }
-}
+impl object::Row for Columns<'_> {
+    fn text(&self, column: Column) -> Result<Option<&str>, String> {
+        self.value(column)?.as_str_or_null().map_err(|error| error.to_string())
+    }
 
-/// What people know a stranger by.
-fn label(kind: Kind, row: &Row<'_>) -> Option<SmolStr> {
-    let text = |column| row.get_ref(column).ok().map(lossy).filter(|text| !text.is_empty());
-    match kind {
-        Kind::User => text(13),
-        Kind::Role => text(19).map(|key| SmolStr::new(key.rsplit('/').next().unwrap_or(&key))),
-        Kind::Company | Kind::Customer => {
-            let json: serde_json::Value = serde_json::from_str(&text(15)?).ok()?;
-            json.get("displayName")?.as_str().map(SmolStr::new)
+    fn number(&self, column: Column) -> Result<Option<i64>, String> {
+        self.value(column)?.as_i64_or_null().map_err(|error| error.to_string())
+    }
+
+    fn flag(&self, column: Column) -> Result<bool, String> {
+        self.value(column)?.as_i64().map(|flag| flag != 0).map_err(|error| error.to_string())
+    }
+
+    fn lossy(&self, column: Column) -> SmolStr {
+        match self.value(column) {
+            Ok(ValueRef::Text(text) | ValueRef::Blob(text)) => SmolStr::new(String::from_utf8_lossy(text)),
+            Ok(ValueRef::Integer(number)) => format_smolstr!("{number}"),
+            Ok(ValueRef::Real(number)) => format_smolstr!("{number}"),
+            Ok(ValueRef::Null) | Err(_) => SmolStr::default(),
         }
-    }
-}
-
-fn lossy(value: ValueRef<'_>) -> SmolStr {
-    match value {
-        ValueRef::Text(text) | ValueRef::Blob(text) => SmolStr::new(String::from_utf8_lossy(text)),
-        ValueRef::Integer(number) => format_smolstr!("{number}"),
-        ValueRef::Real(number) => format_smolstr!("{number}"),
-        ValueRef::Null => SmolStr::default(),
     }
 }

@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::{
     directory::{Debt, DirectoryError, ErrorKind, Issue, NewSecret, Run, SignIn},
-    drivers::rows::Secret,
-    model::{Key, PasswordHash, RemoteId, TokenHash, Username},
+    drivers::{
+        rows::Secret,
+        sql::{audit::Record, change::credential},
+    },
+    model::{PasswordHash, RemoteId, TokenHash, Username},
     observed::CredentialMark,
 };
 
-use super::{
-    audit::{Record, Trail},
-    failed, schema,
-};
+use super::{audit::Trail, failed, schema};
 
 /// Does to the secret of an account what a write of the account does to it.
 pub(super) fn kill(connection: &Connection, id: &RemoteId, secret: Secret, now: Timestamp) -> rusqlite::Result<()> {
@@ -31,12 +31,6 @@ pub(super) fn kill(connection: &Connection, id: &RemoteId, secret: Secret, now: 
     let update = "UPDATE objects SET unused_until = iif(?2 IS NULL, NULL, min(unused_until, ?2)) WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![id.0.as_str(), died])?;
     Ok(())
-}
-
-/// The same failure for another account.
-pub(super) fn same(error: &DirectoryError, key: &Key) -> DirectoryError {
-    let cause = error.source.as_ref().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    DirectoryError::new(format!("give {key} its credential"), error.kind.clone()).because(cause)
 }
 
 fn moved(debt: &Debt, cause: &'static str) -> DirectoryError {
@@ -108,7 +102,7 @@ pub(super) fn delivered(
                 continue;
             }
             let changes = serde_json::json!({ "credential": [owed, given] }).to_string();
-            trail.append(&mut statement, &record(run, &debt.key, &debt.id, "Delivered", &changes))?;
+            trail.append(&mut statement, &credential(run, &debt.key, &debt.id, "Delivered", &changes))?;
             outcomes.push(Ok(()));
         }
         trail.finish(&transaction)?;
@@ -117,25 +111,6 @@ pub(super) fn delivered(
         Ok(outcomes)
     };
     write().map_err(|error| failed("mark credentials", error))
-}
-
-pub(super) fn record<'a>(run: &'a Run, key: &'a Key, id: &'a RemoteId, reason: &'a str, changes: &'a str) -> Record<'a> {
-    let Run { id: run, owner, actor, digest, losses_allowed: _, commits: _, stop: _ } = run;
-    Record {
-        at: Timestamp::now().as_microsecond(),
-        run,
-        actor: actor.as_deref(),
-        owner: owner.as_str(),
-        verb: "credential",
-        kind: key.kind.word(),
-        namespace: key.namespace.as_str(),
-        name: key.name.as_str(),
-        remote: &id.0,
-        reason,
-        changes,
-        digest,
-        ..Record::default()
-    }
 }
 
 /// Refuses a directory that is not there: whoever asks for somebody in it must not hear that there is no such person.

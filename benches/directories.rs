@@ -1,0 +1,16 @@
+//! What directories that other people run cost, each against its real server and beside a tool of its own.
+//!
+//! `cargo bench --bench directories` measures all of them, `-- ldap` one.
+
+#[cfg(feature = "ldap")]
+#[path = "directories/ldap.rs"]
+mod ldap;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let asked = |part: &str| wanted.is_empty() || wanted.iter().any(|it| it == part);
+    #[cfg(feature = "ldap")]
+    if asked("ldap") {
+        ldap::run();
+    }
+}

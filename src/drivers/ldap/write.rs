@@ -1,0 +1,341 @@
+//! Writing: entries first, several at a time; then the groups, many members at once.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures_util::{FutureExt, StreamExt, stream};
+use ldap3::{
+    LdapResult,
+    controls::{Assertion, MakeCritical, PostRead, RawControl},
+    ldap_escape,
+};
+use smol_str::SmolStr;
+
+use crate::{
+    directory::{DirectoryError, ErrorKind, Stop},
+    drivers::remote::{Edit, Item, Target},
+    model::{Field, Kind, RemoteId},
+};
+
+use super::{
+    Inner, WIDTH, again,
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, OTHER},
+    attributes::{self, field},
+    dn::{self, Canonical},
+    entry::Entry,
+    items::ATTRIBUTES,
+    known,
+    server::Modification,
+};
+
+/// Names that are tried for a place.
+const NAMES: usize = 20;
+
+/// What an edit came to, apart from what the groups have to learn of it.
+struct Written {
+    /// A failure behind a renaming too: groups must learn of that all the same.
+    outcome: Result<Option<Item>, DirectoryError>,
+    dn: String,
+    /// Groups to leave, with the name that they know.
+    leaves: Vec<(SmolStr, String)>,
+    /// Groups to enter.
+    enters: Vec<(SmolStr, String)>,
+}
+
+impl Inner {
+    /// Carries out edits that do not depend on each other.
+    pub(super) async fn write(&self, edits: &[Edit], stop: &Stop) -> Vec<Result<Option<Item>, DirectoryError>> {
+        let jobs: Vec<_> = edits.iter().map(|edit| self.begin(edit, stop).boxed()).collect();
+        let mut written: Vec<_> = stream::iter(jobs).buffered(WIDTH).collect().await;
+        // Out of the old role first: a run that ends here leaves somebody with less than they should have, not with more.
+        for enter in [false, true] {
+            self.memberships(&mut written, enter).await;
+        }
+        let jobs: Vec<_> = written.into_iter().map(|written| self.settled(written).boxed()).collect();
+        stream::iter(jobs).buffered(WIDTH).collect().await
+    }
+
+    async fn begin(&self, edit: &Edit, stop: &Stop) -> Result<Written, DirectoryError> {
+        if stop.requested() {
+            return Err(DirectoryError::new(what(edit), ErrorKind::Interrupted));
+        }
+        self.one(edit).await
+    }
+
+    async fn one(&self, edit: &Edit) -> Result<Written, DirectoryError> {
+        match edit {
+            Edit::Create(target) => {
+                let _names = self.names.read().await;
+                self.create(target).await
+            }
+            Edit::Update(item, target) if item.kind != Kind::User && item.parent != target.parent => {
+                let _names = self.names.write().await;
+                self.update(item, target).await
+            }
+            Edit::Update(item, target) => {
+                let _names = self.names.read().await;
+                self.update(item, target).await
+            }
+            Edit::Delete(item) => {
+                let _names = self.names.read().await;
+                self.delete(item).await
+            }
+        }
+    }
+
+    /// What a place is called, or the base.
+    async fn under(&self, place: Option<&RemoteId>, operation: impl Fn() -> String) -> Result<String, DirectoryError> {
+        let Some(place) = place else { return Ok(self.base.clone()) };
+        let gone = || DirectoryError::new(operation(), ErrorKind::Moved).because("what it should stand under is gone");
+        self.dn_of(place).await?.ok_or_else(gone)
+    }
+
+    async fn create(&self, target: &Target) -> Result<Written, DirectoryError> {
+        let Target { kind, name, parent, fields, role, enabled, mark: _ } = target;
+        let operation = || format!("add {} `{name}`", kind.word());
+        let abilities = self.abilities().await?;
+        let under = self.under(parent.as_ref(), operation).await?;
+        let (attribute, name) = match kind {
+            Kind::User => ("uid", field(fields, Field::Username).unwrap_or_default()),
+            Kind::Company | Kind::Customer | Kind::Role => ("ou", name.as_str()),
+        };
+        if name.is_empty() {
+            return Err(DirectoryError::new(operation(), ErrorKind::Rejected).because("it has no name"));
+        }
+        if *kind == Kind::User && !enabled && !abilities.policy {
+            return Err(DirectoryError::new(operation(), ErrorKind::Rejected).because("the server cannot lock an account"));
+        }
+        let (mut name, mut dn, mut tries) = (name.to_owned(), dn::child(attribute, name, &under), 1);
+        let result = loop {
+            self.free(&dn).await?;
+            let result = self.server.add(&dn, attributes::new(target, &name, abilities), self.controls(None).await?).await?;
+            tries += 1;
+            // What a place is called says nothing: somebody else's, or one that was let go, may have the name.
+            if result.rc != ENTRY_EXISTS || *kind == Kind::User || tries > NAMES {
+                break result;
+            }
+            name = format!("{}-{tries}", target.name);
+            dn = dn::child(attribute, &name, &under);
+        };
+        let entry = self.afterwards(&dn, result, || format!("add {dn}")).await?;
+        self.learn(&entry)?;
+        let enters = role.iter().map(|role| (role.clone(), dn.clone())).collect();
+        let mut outcome = self.item(&entry).await;
+        if let Ok(Some(item)) = &mut outcome {
+            item.roles = role.iter().cloned().collect();
+        }
+        Ok(Written { outcome, dn, leaves: Vec::new(), enters })
+    }
+
+    async fn update(&self, item: &Item, target: &Target) -> Result<Written, DirectoryError> {
+        let moved = |why: &str| DirectoryError::new(what_item("change", item), ErrorKind::Moved).because(why);
+        let mut entry = self.entry(&item.id).await?.ok_or_else(|| moved("it is gone"))?;
+        if item.tag.as_deref() != entry.first("entrycsn") {
+            return Err(moved("somebody else changed it"));
+        }
+        let from = entry.dn.clone();
+        // First, since it is what fails when a name is taken; a run that ends behind it finds the rest to do the next time.
+        if let Some((rdn, under)) = self.new_name(&entry, item, target).await? {
+            entry = self.rename(&entry, &rdn, &under).await?;
+        }
+        let changes = attributes::changes(&entry, item, target);
+        let outcome = if changes.is_empty() { self.item(&entry).await } else { self.change(&entry, changes).await };
+        let mut written = Written { outcome, dn: entry.dn, leaves: Vec::new(), enters: Vec::new() };
+        if item.kind == Kind::User {
+            let after = match (&written.outcome, &target.role) {
+                (Ok(_), Some(role)) => std::slice::from_ref(role),
+                (Ok(_), None) | (Err(_), _) => &item.roles,
+            };
+            let renamed = from != written.dn;
+            for role in item.roles.iter().filter(|role| renamed || !after.contains(role)) {
+                written.leaves.push((role.clone(), from.clone()));
+                if renamed && !after.contains(role) {
+                    written.leaves.push((role.clone(), written.dn.clone()));
+                }
+            }
+            for role in after.iter().filter(|role| renamed || !item.roles.contains(role)) {
+                written.enters.push((role.clone(), written.dn.clone()));
+            }
+            if let Ok(Some(done)) = &mut written.outcome {
+                done.roles = after.to_vec();
+            }
+        } else if from != written.dn {
+            self.follow(&from, &mut written).await?;
+        }
+        Ok(written)
+    }
+
+    /// What an entry is to be called, and where; nothing where that stays.
+    async fn new_name(&self, entry: &Entry, item: &Item, target: &Target) -> Result<Option<(String, String)>, DirectoryError> {
+        let (rdn, above) = dn::split(&entry.dn);
+        let username = field(&target.fields, Field::Username).unwrap_or_default();
+        let named = dn::leftmost(&entry.dn).is_some_and(|(kind, _)| kind == "uid");
+        let called = item.kind == Kind::User && named && field(&item.fields, Field::Username) != Some(username);
+        if !called && item.parent == target.parent {
+            return Ok(None);
+        }
+        let rdn = if called { dn::rdn("uid", username) } else { rdn.to_owned() };
+        let under = if item.parent == target.parent {
+            above.to_owned()
+        } else {
+            self.under(target.parent.as_ref(), || what_item("move", item)).await?
+        };
+        Ok(Some((rdn, under)))
+    }
+
+    async fn change(&self, entry: &Entry, changes: Vec<Modification>) -> Result<Option<Item>, DirectoryError> {
+        let result = self.server.modify(&entry.dn, changes, self.controls(entry.first("entrycsn")).await?).await?;
+        let entry = self.afterwards(&entry.dn, result, || format!("change {}", entry.dn)).await?;
+        self.item(&entry).await
+    }
+
+    /// Gives an entry another name, with everything below it.
+    async fn rename(&self, entry: &Entry, rdn: &str, under: &str) -> Result<Entry, DirectoryError> {
+        let (from, to) = (&entry.dn, format!("{rdn},{under}"));
+        self.free(&to).await?;
+        let (_, above) = dn::split(from);
+        let elsewhere = Canonical::of(above) != Canonical::of(under);
+        let controls = self.controls(entry.first("entrycsn")).await?;
+        let under = elsewhere.then_some(under);
+        let mut result = self.server.rename(from, rdn, under, controls.clone()).await?;
+        if result.rc == OTHER && result.text.contains("DN index") {
+            result = self.rename_miscounted(from, rdn, under, controls).await?;
+        }
+        let entry = self.afterwards(&to, result, || format!("move {from} to {to}")).await?;
+        self.known().renamed(from, &to);
+        Ok(entry)
+    }
+
+    /// OpenLDAP 2.5.13 loses count of what stands under a place when the first thing that comes there was moved from beside it;
+    /// the place cannot be renamed then (`DN index add failed`), until it gets one more.
+    async fn rename_miscounted(
+        &self,
+        from: &str,
+        rdn: &str,
+        under: Option<&str>,
+        controls: Vec<RawControl>,
+    ) -> Result<LdapResult, DirectoryError> {
+        let name = "tenantry-moves";
+        let attributes = vec![
+            (b"objectClass".to_vec(), HashSet::from([b"top".to_vec(), b"applicationProcess".to_vec()])),
+            (b"cn".to_vec(), HashSet::from([name.as_bytes().to_vec()])),
+        ];
+        let before = dn::child("cn", name, from);
+        let result = self.server.add(&before, attributes, Vec::new()).await?;
+        if result.rc != ENTRY_EXISTS {
+            answer::checked(result, || format!("add {before}"))?;
+        }
+        let result = self.server.rename(from, rdn, under, controls).await?;
+        let (_, above) = dn::split(from);
+        let now = if result.rc == 0 { format!("{rdn},{}", under.unwrap_or(above)) } else { from.to_owned() };
+        let one_more = dn::child("cn", name, &now);
+        answer::checked(self.server.delete(&one_more, Vec::new()).await?, || format!("delete {one_more}"))?;
+        Ok(result)
+    }
+
+    /// Members below a place have other names now. The overlay `refint` sees to that as well, where it is there, in its own
+    /// time.
+    async fn follow(&self, from: &str, written: &mut Written) -> Result<(), DirectoryError> {
+        let old = Canonical::of(from);
+        for (group, members) in self.groups().await? {
+            for member in members {
+                if let Some(renamed) = known::moved(&member, &old, &written.dn) {
+                    written.leaves.push((group.clone(), member));
+                    written.enters.push((group.clone(), renamed));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, item: &Item) -> Result<Written, DirectoryError> {
+        let done = |dn: String, leaves| Written { outcome: Ok(None), dn, leaves, enters: Vec::new() };
+        let moved = |why: &str| DirectoryError::new(what_item("delete", item), ErrorKind::Moved).because(why);
+        let Some(entry) = self.entry(&item.id).await? else { return Ok(done(String::new(), Vec::new())) };
+        if item.tag.as_deref() != entry.first("entrycsn") {
+            return Err(moved("somebody else changed it"));
+        }
+        let dn = entry.dn.clone();
+        let mut controls = self.controls(entry.first("entrycsn")).await?;
+        // There is nothing to read afterwards.
+        controls.truncate(usize::from(self.abilities().await?.assertion));
+        let result = self.server.delete(&dn, controls).await?;
+        if result.rc != NO_SUCH_OBJECT {
+            answer::checked(result, || format!("delete {dn}"))?;
+        }
+        self.known().remove(&item.id);
+        let leaves = item.roles.iter().map(|role| (role.clone(), dn.clone())).collect();
+        Ok(done(dn, leaves))
+    }
+
+    /// What goes with a write: that the entry is as it was read (RFC 4528), and that we want to know what it is afterwards (RFC
+    /// 4527).
+    async fn controls(&self, tag: Option<&str>) -> Result<Vec<RawControl>, DirectoryError> {
+        let abilities = self.abilities().await?;
+        let mut controls = Vec::new();
+        if let Some(tag) = tag.filter(|_| abilities.assertion) {
+            controls.push(Assertion { filter: format!("(entryCSN={})", ldap_escape(tag)) }.critical().into());
+        }
+        if abilities.post_read {
+            controls.push(PostRead::new(ATTRIBUTES.to_vec()));
+        }
+        Ok(controls)
+    }
+
+    /// An entry after a write that went well.
+    async fn afterwards(&self, dn: &str, result: LdapResult, operation: impl Fn() -> String) -> Result<Entry, DirectoryError> {
+        let result = answer::checked(result, &operation)?;
+        if let Some(entry) = Entry::after(dn, &result) {
+            return Ok(entry);
+        }
+        let gone = || DirectoryError::new(operation(), ErrorKind::Moved).because("it was done, and is gone since");
+        self.named(dn).await?.ok_or_else(gone)
+    }
+
+    /// Lets users leave their groups, or enter them: many at once, since a group is written whole each time.
+    async fn memberships(&self, written: &mut [Result<Written, DirectoryError>], enter: bool) {
+        let mut by_role: BTreeMap<SmolStr, (Vec<String>, Vec<usize>)> = BTreeMap::new();
+        for (place, one) in written.iter().enumerate() {
+            let Ok(Written { outcome: _, dn: _, leaves, enters }) = one else { continue };
+            for (role, dn) in if enter { enters } else { leaves } {
+                let (dns, places) = by_role.entry(role.clone()).or_default();
+                dns.push(dn.clone());
+                places.push(place);
+            }
+        }
+        for (role, (dns, places)) in by_role {
+            if let Err(error) = self.enrol(&role, enter, &dns).await {
+                for place in places {
+                    written[place] = Err(again(&error));
+                }
+            }
+        }
+    }
+
+    /// What there is to say of an edit when the groups know of it.
+    async fn settled(&self, written: Result<Written, DirectoryError>) -> Result<Option<Item>, DirectoryError> {
+        let Written { outcome, dn, leaves, enters } = written?;
+        let Some(mut item) = outcome? else { return Ok(None) };
+        // With the overlay `memberof` a group writes to its members.
+        if self.abilities().await?.member_of
+            && !(leaves.is_empty() && enters.is_empty())
+            && let Some(entry) = self.named(&dn).await?
+        {
+            item.tag = entry.first("entrycsn").map(SmolStr::new);
+        }
+        Ok(Some(item))
+    }
+}
+
+/// What an edit does, for an error.
+fn what(edit: &Edit) -> String {
+    match edit {
+        Edit::Create(target) => format!("add {} `{}`", target.kind.word(), target.name),
+        Edit::Update(item, _) => what_item("change", item),
+        Edit::Delete(item) => what_item("delete", item),
+    }
+}
+
+fn what_item(verb: &str, item: &Item) -> String {
+    let RemoteId(id) = &item.id;
+    format!("{verb} {} {id}", item.kind.word())
+}
