@@ -27,7 +27,6 @@ use tenantry::{
     model::{Field, Kind, PasswordHash, PlainPassword, RemoteId},
 };
 
-use crate::{conformance::Trouble, proxy::Proxy};
 use server::{Server, Tree};
 
 use crate::{conformance::Trouble, proxy::Proxy};
@@ -52,22 +51,6 @@ fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
     let url = format!("ldap://{}", proxy.address());
     let remote = tree.open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
-    let trouble = proxy.switch();
-    ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
-}
-
-mod in_trouble {
-    crate::conformance::troubled!(super::troubled);
-}
-
-/// One with trouble on the way.
-fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
-    static SEED: AtomicU64 = AtomicU64::new(1);
-    let tree = Server::with_overlays().tree();
-    let proxy = Proxy::tcp(tree.address(), SEED.fetch_add(1, Ordering::SeqCst));
-    let folder = TempDir::new().unwrap();
-    let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
-    let remote = tree.open_at(&format!("ldap://{}", proxy.address()), tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     let trouble = proxy.switch();
     ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::SocketAddr,
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -98,10 +97,6 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     pub(super) fn base(&self) -> &str {
