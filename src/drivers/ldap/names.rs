@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Inner,
-    answer::{self, ENTRY_EXISTS, OTHER},
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, OTHER},
     attributes::field,
     dn::{self, Canonical},
     entry::Entry,
@@ -20,6 +20,8 @@ use super::{
     write::{Written, what_item},
 };
 
+/// What a place is given for the moment in which it is renamed.
+const ONE_MORE: &str = "tenantry-moves";
 /// Names that are tried for a place.
 const NAMES: usize = 20;
 
@@ -105,12 +107,11 @@ impl Inner {
         under: Option<&str>,
         controls: Vec<RawControl>,
     ) -> Result<LdapResult, DirectoryError> {
-        let name = "tenantry-moves";
         let attributes = vec![
             (b"objectClass".to_vec(), HashSet::from([b"top".to_vec(), b"applicationProcess".to_vec()])),
-            (b"cn".to_vec(), HashSet::from([name.as_bytes().to_vec()])),
+            (b"cn".to_vec(), HashSet::from([ONE_MORE.as_bytes().to_vec()])),
         ];
-        let before = dn::child("cn", name, from);
+        let before = dn::child("cn", ONE_MORE, from);
         let result = self.server.add(&before, attributes, Vec::new()).await?;
         if result.rc != ENTRY_EXISTS {
             answer::checked(result, || format!("add {before}"))?;
@@ -118,9 +119,19 @@ impl Inner {
         let result = self.server.rename(from, rdn, under, controls).await?;
         let (_, above) = dn::split(from);
         let now = if result.rc == 0 { format!("{rdn},{}", under.unwrap_or(above)) } else { from.to_owned() };
-        let one_more = dn::child("cn", name, &now);
-        answer::checked(self.server.delete(&one_more, Vec::new()).await?, || format!("delete {one_more}"))?;
+        self.take_away_one_more(&now).await?;
         Ok(result)
+    }
+
+    /// Takes away what was given to a place so that it can be renamed, perhaps by a run that ended before it did; whether there
+    /// was such a thing.
+    pub(super) async fn take_away_one_more(&self, place: &str) -> Result<bool, DirectoryError> {
+        let one_more = dn::child("cn", ONE_MORE, place);
+        let result = self.server.delete(&one_more, Vec::new()).await?;
+        if result.rc == NO_SUCH_OBJECT {
+            return Ok(false);
+        }
+        answer::checked(result, || format!("delete {one_more}")).map(|_| true)
     }
 
     /// Members below a place have other names now. The overlay `refint` sees to that as well, where it is there, in its own

@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     Inner, WIDTH, again,
-    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT},
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, NOT_A_LEAF},
     attributes::{self, field},
     entry::Entry,
     items::ATTRIBUTES,
@@ -174,7 +174,10 @@ impl Inner {
         let mut controls = self.controls(entry.first("entrycsn")).await?;
         // There is nothing to read afterwards.
         controls.truncate(usize::from(self.abilities().await?.assertion));
-        let result = self.server.delete(&dn, controls).await?;
+        let mut result = self.server.delete(&dn, controls.clone()).await?;
+        if result.rc == NOT_A_LEAF && self.take_away_one_more(&dn).await? {
+            result = self.server.delete(&dn, controls).await?;
+        }
         if result.rc != NO_SUCH_OBJECT {
             answer::checked(result, || format!("delete {dn}"))?;
         }
