@@ -119,7 +119,9 @@ async fn object(scim: &Scim, service: &Service, edit: &Edit, stop: &Stop) -> Out
         Edit::Create(target) => {
             nests(service, None, target, what)?;
             let resource = create(scim, service, target, what).await?;
-            item(&resource, service, target.kind, what).map(Some)
+            let item = item(&resource, service, target.kind, what)?;
+            scim.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(item.id.clone());
+            Ok(Some(item))
         }
         Edit::Update(before, target) => {
             nests(service, Some(before), target, what)?;
