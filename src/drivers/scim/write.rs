@@ -269,8 +269,8 @@ async fn unmoved(
 ) -> Result<Resource, DirectoryError> {
     let moved = |why: &'static str| DirectoryError::new(what, ErrorKind::Moved).because(why);
     let resource = wire::get(&scim.http, endpoint, id, what).await?.ok_or_else(|| moved("it is gone"))?;
-    let Item { fields, enabled, tag, .. } = item(&resource, service, before.kind, what)?;
-    if tag != before.tag || fields != before.fields || enabled != before.enabled {
+    let now = item(&resource, service, before.kind, what)?;
+    if now.tag != before.tag || now.fields != before.fields || now.enabled != before.enabled {
         return Err(moved("somebody else has changed it"));
     }
     Ok(resource)
