@@ -3,6 +3,8 @@
 
 #[cfg(any(feature = "keycloak", feature = "scim"))]
 mod http;
+#[cfg(feature = "keycloak")]
+pub mod keycloak;
 #[cfg(feature = "ldap")]
 pub mod ldap;
 pub mod ledger;
@@ -89,6 +91,11 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         }
         #[cfg(not(feature = "postgres"))]
         DirectorySpec::Postgres(_) => Err(unsupported("postgres")),
+        #[cfg(feature = "keycloak")]
+        DirectorySpec::Keycloak(settings) => {
+            beside(opening, keycloak::Keycloak::open(settings, secret(opening, &settings.client_secret)?)?)
+        }
+        #[cfg(not(feature = "keycloak"))]
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
         #[cfg(feature = "scim")]
         DirectorySpec::Scim(settings) => beside(opening, Scim::open(settings, secret(opening, &settings.token)?)?),

@@ -29,8 +29,8 @@ pub use lower::{ADOPT, Lowering, MOVED_FROM, Spec, lower, moment};
 pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
 pub use project::{
-    Budget, DEFAULT_BASE_URL, DirectorySpec, KeycloakCompanies, KeycloakRoles, KeycloakSettings, LdapSettings, LedgerSpec, Mail,
-    Passwords, Percent, PostgresSettings, Project, ProjectSpec, Region, ScimSettings, Tls, Transport,
+    Budget, DEFAULT_BASE_URL, DirectorySpec, KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings, LdapSettings,
+    LedgerSpec, Mail, Passwords, Percent, PostgresSettings, Project, ProjectSpec, Region, ScimSettings, Tls, Transport,
 };
 pub use role::{Home, Requirement, Role, RoleSpec};
 pub use schema::{crds, schemas};

@@ -201,6 +201,8 @@ pub struct KeycloakSettings {
     pub roles: KeycloakRoles,
     /// The company of users in no group.
     pub root_company: Option<Name>,
+    /// Who mails the links with which people set their passwords.
+    pub invites: KeycloakInvites,
 }
 
 /// How to get to a SCIM service.

@@ -5,6 +5,8 @@
 mod conformance;
 #[allow(dead_code, reason = "not every directory speaks HTTP")]
 mod http;
+#[cfg(feature = "keycloak")]
+mod keycloak;
 #[cfg(feature = "ldap")]
 mod ldap;
 mod ledgered;
@@ -14,3 +16,5 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "scim")]
 mod scim;
+#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim"))]
+mod table;

@@ -13,9 +13,12 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration, vec};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, Buffered, Collect},
+};
 use reqwest::{Client as Transport, Url, redirect};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
@@ -117,13 +120,13 @@ impl Wire {
 /// A server that wants a token with every request.
 pub(crate) struct Client {
     wire: Arc<Wire>,
-    tokens: Box<dyn Tokens>,
+    tokens: Arc<dyn Tokens>,
 }
 
 impl Client {
     /// Speaks over `wire`, with tokens of `tokens`.
     pub(crate) fn new(wire: Arc<Wire>, tokens: impl Tokens + 'static) -> Self {
-        Self { wire, tokens: Box::new(tokens) }
+        Self { wire, tokens: Arc::new(tokens) }
     }
 
     /// Sends a request, again where that cannot do harm and may help, and gives back what was answered to it. A refused token
@@ -145,6 +148,12 @@ impl Client {
         .await
     }
 
+    /// The same server and tokens by a connection of its own: for a runtime that is another one.
+    #[cfg_attr(not(feature = "keycloak"), allow(dead_code, reason = "of one driver"))]
+    pub(crate) fn alone(&self, tuning: Tuning) -> Result<Self, DirectoryError> {
+        Ok(Self { wire: Wire::new(self.wire.base.as_str(), tuning)?, tokens: Arc::clone(&self.tokens) })
+    }
+
     /// The token that the next request would go with.
     pub(crate) async fn bearer(&self) -> Result<Bearer, DirectoryError> {
         self.tokens.bearer(None).await
@@ -161,12 +170,14 @@ impl Client {
     }
 }
 
+/// What [`each`] waits for.
+type Each<F, R> = Collect<Buffered<stream::Iter<vec::IntoIter<F>>>, Vec<R>>;
+
 /// Does the same for each of some things, `width` at a time, and gives back what came of it in the order given.
-pub(crate) async fn each<T, R, F>(width: usize, things: impl IntoIterator<Item = T>, act: impl FnMut(T) -> F) -> Vec<R>
-where
-    F: Future<Output = R>,
-{
-    stream::iter(things.into_iter().map(act)).buffered(width.max(1)).collect().await
+pub(crate) fn each<T, F: Future>(width: usize, things: impl IntoIterator<Item = T>, act: impl FnMut(T) -> F) -> Each<F, F::Output> {
+    // A list and no closure: one that borrows cannot be proven to be `Send` where it is kept over an `await`.
+    let begun: Vec<F> = things.into_iter().map(act).collect();
+    stream::iter(begun).buffered(width.max(1)).collect()
 }
 
 /// Takes secrets out of a text that is shown.

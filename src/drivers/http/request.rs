@@ -106,6 +106,13 @@ impl Request {
         self
     }
 
+    /// It is sent once, although its method promises that it may be sent twice: a mail goes out each time.
+    #[must_use]
+    pub(crate) fn once(mut self) -> Self {
+        self.repeatable = false;
+        self
+    }
+
     /// It has a secret in it, which is taken out of what the server says about it.
     #[must_use]
     pub(crate) fn hiding(mut self, secret: SecretString) -> Self {

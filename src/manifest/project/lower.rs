@@ -122,7 +122,7 @@ fn identifier(text: &str) -> Result<String, ValueError> {
 }
 
 fn keycloak_of(spec: &KeycloakSpec, it: &mut Lowering<'_>) -> Option<KeycloakSettings> {
-    let KeycloakSpec { url, realm, client_id, client_secret, companies, roles, root_company } = spec;
+    let KeycloakSpec { url, realm, client_id, client_secret, companies, roles, root_company, invites } = spec;
     let url = server("spec.directory.keycloak.url", url, &["https", "http"], it);
     let realm = it.value("spec.directory.keycloak.realm", realm, one_line);
     let client_id = it.value("spec.directory.keycloak.clientId", client_id, one_line);
@@ -136,6 +136,7 @@ fn keycloak_of(spec: &KeycloakSpec, it: &mut Lowering<'_>) -> Option<KeycloakSet
         companies: companies.unwrap_or_default(),
         roles: roles.unwrap_or_default(),
         root_company,
+        invites: invites.unwrap_or_default(),
     })
 }
 

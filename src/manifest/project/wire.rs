@@ -82,6 +82,21 @@ pub struct KeycloakSpec {
     /// The company of users in no group.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub root_company: Option<Label>,
+    /// Who mails the link with which people set their password; default tenantry.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub invites: Option<KeycloakInvites>,
+}
+
+/// Who mails the link with which people set their password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum KeycloakInvites {
+    /// We do, and the page is ours.
+    #[default]
+    Tenantry,
+    /// Keycloak does, by the mail server of the realm.
+    Keycloak,
 }
 
 /// What companies are in Keycloak.
