@@ -6,11 +6,19 @@
 #[path = "directories/ldap.rs"]
 mod ldap;
 
+#[cfg(feature = "postgres")]
+#[path = "directories/postgres.rs"]
+mod postgres;
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |part: &str| wanted.is_empty() || wanted.iter().any(|it| it == part);
     #[cfg(feature = "ldap")]
     if asked("ldap") {
         ldap::run();
+    }
+    #[cfg(feature = "postgres")]
+    if asked("postgres") {
+        postgres::run();
     }
 }

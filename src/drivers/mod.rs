@@ -13,6 +13,8 @@ mod memory;
 pub mod postgres;
 pub mod remote;
 mod rows;
+#[cfg(feature = "scim")]
+pub mod scim;
 mod sql;
 pub mod sqlite;
 mod table;
@@ -40,6 +42,8 @@ use self::{
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+#[cfg(feature = "scim")]
+pub use scim::Scim;
 pub use sqlite::Sqlite;
 
 /// The ledger of a project that does not say.
@@ -93,6 +97,9 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         }
         #[cfg(not(feature = "keycloak"))]
         DirectorySpec::Keycloak(_) => Err(unsupported("keycloak")),
+        #[cfg(feature = "scim")]
+        DirectorySpec::Scim(settings) => beside(opening, Scim::open(settings, secret(opening, &settings.token)?)?),
+        #[cfg(not(feature = "scim"))]
         DirectorySpec::Scim(_) => Err(unsupported("scim")),
         #[cfg(feature = "ldap")]
         DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),

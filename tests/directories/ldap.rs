@@ -3,7 +3,16 @@
 
 mod server;
 
-use std::{collections::BTreeSet, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use smol_str::SmolStr;
@@ -20,6 +29,8 @@ use tenantry::{
 
 use server::{Server, Tree};
 
+use crate::{conformance::Trouble, proxy::Proxy};
+
 fn fresh(tree: Tree) -> ((TempDir, Tree), Arc<dyn Directory>) {
     let folder = TempDir::new().unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
@@ -29,6 +40,23 @@ fn fresh(tree: Tree) -> ((TempDir, Tree), Arc<dyn Directory>) {
 
 mod alone {
     crate::conformance::suite!(|| super::fresh(super::Server::alone().tree()));
+}
+
+/// One with trouble on the way.
+fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let (folder, tree) = (TempDir::new().unwrap(), Server::alone().tree());
+    let server = tree.url().strip_prefix("ldap://").unwrap().parse().unwrap();
+    let proxy = Proxy::tcp(server, SEED.fetch_add(1, Ordering::Relaxed));
+    let url = format!("ldap://{}", proxy.address());
+    let remote = tree.open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
+    let trouble = proxy.switch();
+    ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
+}
+
+mod in_trouble {
+    crate::conformance::troubled!(super::troubled);
 }
 
 mod with_overlays {
@@ -124,6 +152,25 @@ async fn awkward_names_come_back_as_they_are() {
         assert_eq!(text(&company, Field::DisplayName), Some(name));
         under = Some(company);
     }
+}
+
+#[tokio::test]
+async fn what_a_place_is_called_does_not_matter() {
+    let tree = Server::alone().tree();
+    let ldap = tree.open();
+    let mut made = Vec::new();
+    for name in ["north", "north", "tenantry", "North"] {
+        made.push(create(&ldap, place(Kind::Company, name, None)).await);
+    }
+    let inner = create(&ldap, place(Kind::Customer, "north", Some(&made[0]))).await;
+    let inner = one(&ldap, Edit::Update(Box::new(inner), place(Kind::Customer, "north", None))).await.unwrap().unwrap();
+    assert_eq!(inner.parent, None);
+    made.push(inner);
+    made.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(swept(&ldap).await, made);
+    let lock = ldap.lease(Right::Write, Duration::ZERO).await.unwrap();
+    assert_eq!(swept(&ldap).await, made);
+    drop(lock);
 }
 
 #[tokio::test]
@@ -351,6 +398,18 @@ async fn a_server_that_does_not_know_our_hashes_makes_its_own() {
 }
 
 #[tokio::test]
+async fn a_policy_that_wants_to_read_passwords_gets_them() {
+    let server = Server::start(&["--policy", "pwdCheckQuality: 2"]);
+    let tree = server.tree();
+    let ldap = tree.open();
+    let mara = create(&ldap, user("mara", None)).await;
+    ldap.password(&mara.id, &password(true)).await.unwrap();
+    assert!(tree.must_change(&format!("uid=mara,{}", tree.base())));
+    let hash_only = NewPassword { plain: None, ..password(false) };
+    assert_eq!(ldap.password(&mara.id, &hash_only).await.unwrap_err().kind, ErrorKind::Rejected);
+}
+
+#[tokio::test]
 async fn a_server_without_lockout_cannot_disable() {
     let server = Server::start(&[]);
     let tree = server.tree();
@@ -464,6 +523,16 @@ async fn a_server_that_was_restarted_is_found_again() {
         .await;
     assert_eq!(swept(&ldap).await, std::slice::from_ref(&north));
     create(&ldap, user("mara", Some(&north))).await;
+}
+
+#[tokio::test]
+async fn a_socket_will_do() {
+    let server = Server::alone();
+    let tree = server.tree();
+    let socket = format!("ldapi://{}%2Fsocket", server.folder().to_str().unwrap().replace('/', "%2F"));
+    let ldap = tree.open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    create(&ldap, user("mara", None)).await;
+    assert_eq!(swept(&ldap).await.len(), 1);
 }
 
 /// A host that is not called this machine gets TLS, whatever the URL says; the certificate is checked.

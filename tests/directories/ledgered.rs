@@ -20,8 +20,9 @@ use tenantry::{
         ledger::Ledger,
         remote::{Edit, Item, Ledgered, Marks, NewPassword, Remote, Target},
     },
+    manifest::Project,
     model::{Body, Field, Kind, PasswordHash, PlainPassword, RemoteId, TokenHash},
-    observed::{Capabilities, CredentialMark, Observed, Scope},
+    observed::{Capabilities, CredentialMark, Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -49,7 +50,7 @@ struct State {
 }
 
 impl Shelf {
-    fn new(marks: Marks) -> Self {
+    pub(crate) fn new(marks: Marks) -> Self {
         Self { marks, state: Mutex::default() }
     }
 
@@ -267,16 +268,22 @@ async fn observe(directory: &dyn Directory) -> Result<Observed, DirectoryError> 
 
 #[tokio::test]
 async fn an_empty_ledger_beside_marked_objects_is_an_incomplete_read() {
-    let stage = Stage::new();
-    stage.org().populate().await;
-    let before = observe(&stage.open(false)).await.unwrap();
-    stage.lose_the_ledger();
-    let refused = observe(&stage.open(false)).await;
-    assert!(refused.as_ref().unwrap_err().chain().contains("--new-ledger"), "{refused:?}");
-    assert_eq!(refused.unwrap_err().kind, ErrorKind::Incomplete);
-    let anew = observe(&stage.open(true)).await.unwrap();
-    assert_eq!(anew.ours, before.ours);
-    assert!(anew.applied.begins && !before.applied.begins);
+    for (marks, kept) in [(Marks::OnObject, 6), (Marks::InLedger, 0)] {
+        let stage = Stage { shelf: Arc::new(Shelf::new(marks)), ..Stage::new() };
+        stage.org().populate().await;
+        let before = observe(&stage.open(false)).await.unwrap();
+        stage.lose_the_ledger();
+        let refused = observe(&stage.open(false)).await;
+        assert!(refused.as_ref().unwrap_err().chain().contains("--new-ledger"), "{refused:?}");
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::Incomplete);
+        let anew = observe(&stage.open(true)).await.unwrap();
+        assert_eq!((anew.ours.len(), anew.strangers.len()), (kept, 6 - kept));
+        assert!(anew.applied.begins && !before.applied.begins);
+        // The apply that began it is remembered.
+        let directory = stage.open(true);
+        directory.remember(&name("acme"), None, &Settings::of(&Project::default())).await.unwrap();
+        assert!(!observe(&stage.open(false)).await.unwrap().applied.begins);
+    }
 }
 
 #[tokio::test]

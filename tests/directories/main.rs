@@ -3,9 +3,16 @@
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;
+#[allow(dead_code, reason = "not every directory speaks HTTP")]
+mod http;
 #[cfg(feature = "keycloak")]
 mod keycloak;
+#[cfg(feature = "ldap")]
 mod ldap;
 mod ledgered;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[allow(dead_code, reason = "not every directory speaks HTTP")]
+mod proxy;
+#[cfg(feature = "scim")]
+mod scim;

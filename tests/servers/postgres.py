@@ -1,9 +1,9 @@
-"""A PostgreSQL server with throw-away data: postgres.py PROGRAMS FOLDER [--tls]
+"""A PostgreSQL server with throw-away data: postgres.py PROGRAMS FOLDER [--tls] [--durable]
 
 PROGRAMS is the folder of `initdb` and `postgres`. It listens on a free port on 127.0.0.1 and prints, in lines of `NAME=VALUE`:
-`VERSION`; `PORT`; `PASSWORD`, of the superuser `postgres`; and `PID`, of the process all others are children of. With `--tls`
-there are `ca.pem`, `other.pem` (an authority that signed nothing here) and a certificate for `localhost` in FOLDER. It ends with
-its standard input, and takes its data with it.
+`VERSION`; `PORT`; and `PASSWORD`, of the superuser `postgres`. With `--tls` there are `ca.pem` and `other.pem` (an authority that
+signed nothing here) in FOLDER, and a certificate for `localhost`. With `--durable` it waits for the disk, as one that is meant
+does. It ends with its standard input, and takes its data with it.
 """
 
 import argparse
@@ -23,6 +23,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("programs")
 parser.add_argument("folder", nargs="?")
 parser.add_argument("--tls", action="store_true")
+parser.add_argument("--durable", action="store_true")
 args = parser.parse_args()
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -110,8 +111,10 @@ own(os.path.join(data, "password"), password)
 cluster = os.path.join(data, "cluster")
 run(os.path.join(args.programs, "initdb"), "--pgdata", cluster, "--username", "postgres", "--pwfile", os.path.join(data, "password"),
     "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", preexec_fn=step_down)
-settings = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200",
+settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200",
             "shared_buffers=256MB", "log_min_messages=fatal", "autovacuum_naptime=5s"]
+if not args.durable:
+    settings += ["fsync=off", "full_page_writes=off"]
 if args.tls:
     certify()
     settings += ["ssl=on", f"ssl_cert_file={data}/server.crt", f"ssl_key_file={data}/server.key"]
@@ -143,6 +146,6 @@ else:
 for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(name, end)
 version = subprocess.run([os.path.join(args.programs, "postgres"), "--version"], capture_output=True, text=True).stdout.strip()
-print(f"VERSION={version}\nPORT={port}\nPASSWORD={password}\nPID={server.pid}", flush=True)
+print(f"VERSION={version}\nPORT={port}\nPASSWORD={password}", flush=True)
 sys.stdin.buffer.read()
 end()

@@ -11,6 +11,7 @@ mod entry;
 mod items;
 mod known;
 mod lease;
+mod names;
 mod password;
 mod read;
 mod roles;

@@ -35,20 +35,24 @@ impl Inner {
         let gone = || DirectoryError::new(format!("set the password of {uuid}"), ErrorKind::Moved).because("it is gone");
         let entry = self.entry(id).await?.ok_or_else(gone)?;
         let hashes = *self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        match (hashes, plain) {
-            (Hashes::Kept, _) | (Hashes::Untried, None) => self.store(id, &entry, hash, *must_change).await,
-            (Hashes::Useless, Some(plain)) => self.have_hashed(id, &entry, plain, *must_change).await,
-            (Hashes::Useless, None) => Err(DirectoryError::new(format!("set the password of {}", entry.dn), ErrorKind::Rejected)
-                .because("the server does not check argon2 hashes: load its module `argon2`")),
-            (Hashes::Untried, Some(plain)) => {
-                self.store(id, &entry, hash, *must_change).await?;
-                if is_shut_off(&entry) {
-                    return Ok(());
-                }
-                let found = self.try_out(id, &entry, plain, *must_change).await?;
+        let stored = match hashes {
+            Hashes::Untried | Hashes::Kept => Some(self.store(id, &entry, hash, *must_change).await),
+            Hashes::Useless => None,
+        };
+        match (stored, plain) {
+            (Some(Ok(())), Some(plain)) if hashes == Hashes::Untried && !is_shut_off(&entry) => {
+                let found = self.try_out(id, &entry, password, plain).await?;
                 *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = found;
-                if found == Hashes::Kept { self.store(id, &entry, hash, *must_change).await } else { Ok(()) }
+                Ok(())
             }
+            // A policy that judges passwords (`pwdCheckQuality: 2`) takes none that it cannot read.
+            (Some(Err(error)), Some(plain)) if error.kind == ErrorKind::Rejected => {
+                self.have_hashed(id, &entry, plain, *must_change).await
+            }
+            (Some(done), Some(_) | None) => done,
+            (None, Some(plain)) => self.have_hashed(id, &entry, plain, *must_change).await,
+            (None, None) => Err(DirectoryError::new(format!("set the password of {}", entry.dn), ErrorKind::Rejected)
+                .because("the server does not check argon2 hashes: load its module `argon2`")),
         }
     }
 
@@ -57,15 +61,20 @@ impl Inner {
         &self,
         id: &RemoteId,
         entry: &Entry,
+        password: &NewPassword,
         plain: &PlainPassword,
-        must_change: bool,
     ) -> Result<Hashes, DirectoryError> {
+        let NewPassword { hash, plain: _, must_change } = password;
         if self.server.accepts(&entry.dn, plain.expose()).await? {
             return Ok(Hashes::Kept);
         }
-        self.have_hashed(id, entry, plain, must_change).await?;
-        // Neither: it is not the hash that keeps them out.
-        Ok(if self.server.accepts(&entry.dn, plain.expose()).await? { Hashes::Useless } else { Hashes::Kept })
+        self.have_hashed(id, entry, plain, *must_change).await?;
+        if self.server.accepts(&entry.dn, plain.expose()).await? {
+            return Ok(Hashes::Useless);
+        }
+        // It is not the hash that keeps them out.
+        self.store(id, entry, hash, *must_change).await?;
+        Ok(Hashes::Kept)
     }
 
     /// Takes every password away.

@@ -23,7 +23,7 @@ use crate::{
     directory::{DirectoryError, ErrorKind, Traffic},
 };
 
-use super::answer;
+use super::{again, answer};
 
 /// How long it may take to reach the server, and to agree on TLS.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,8 +42,16 @@ pub(super) struct Server {
     bind_dn: String,
     password: SecretString,
     /// One for all: LDAP carries many operations on one at the same time.
-    connection: Mutex<Option<ldap3::Ldap>>,
+    connection: Mutex<Connection>,
     sent: Sent,
+}
+
+#[derive(Default)]
+struct Connection {
+    open: Option<ldap3::Ldap>,
+    /// Why there is none, and until when that is not tried again: as long as trying took. A server that does not answer is not
+    /// waited for by each of many, one after the other.
+    failed: Option<(Instant, DirectoryError)>,
 }
 
 #[derive(Default)]
@@ -94,14 +102,14 @@ impl Server {
             return Err(DirectoryError::new(format!("sign in at {url}"), ErrorKind::Refused)
                 .because(format!("the password of {bind_dn} is empty")));
         }
-        let (connection, sent) = (Mutex::new(None), Sent::default());
+        let (connection, sent) = (Mutex::default(), Sent::default());
         Ok(Self { url: url.to_owned(), security, bind_dn: bind_dn.to_owned(), password, connection, sent })
     }
 
     /// The same one, with a connection of its own: a connection lives in the runtime that it was opened in.
     pub(super) fn apart(&self) -> Self {
         let Self { url, security, bind_dn, password, connection: _, sent: _ } = self;
-        let (connection, sent) = (Mutex::new(None), Sent::default());
+        let (connection, sent) = (Mutex::default(), Sent::default());
         Self { url: url.clone(), security: *security, bind_dn: bind_dn.clone(), password: password.clone(), connection, sent }
     }
 
@@ -123,18 +131,36 @@ impl Server {
     /// The connection, signed in.
     pub(super) async fn handle(&self) -> Result<ldap3::Ldap, DirectoryError> {
         let mut connection = self.connection.lock().await;
-        if let Some(ldap) = connection.as_mut()
+        if let Some(ldap) = connection.open.as_mut()
             && !ldap.is_closed()
         {
             let mut ldap = ldap.clone();
             ldap.with_timeout(OPERATION);
             return Ok(ldap);
         }
-        let mut ldap = self.connect().await?;
-        self.sign_in(&mut ldap, &self.bind_dn, self.password.expose_secret()).await?;
-        *connection = Some(ldap.clone());
-        ldap.with_timeout(OPERATION);
-        Ok(ldap)
+        if let Some((until, error)) = &connection.failed
+            && Instant::now() < *until
+        {
+            return Err(again(error));
+        }
+        let since = Instant::now();
+        let opened = async {
+            let mut ldap = self.connect().await?;
+            self.sign_in(&mut ldap, &self.bind_dn, self.password.expose_secret()).await?;
+            Ok(ldap)
+        };
+        match opened.await {
+            Ok(ldap) => {
+                *connection = Connection { open: Some(ldap.clone()), failed: None };
+                let mut ldap = ldap;
+                ldap.with_timeout(OPERATION);
+                Ok(ldap)
+            }
+            Err(error) => {
+                *connection = Connection { open: None, failed: Some((Instant::now() + since.elapsed(), again(&error))) };
+                Err(error)
+            }
+        }
     }
 
     /// Whether somebody can sign in with a password, on a connection of its own.
@@ -189,7 +215,7 @@ impl Server {
 
     /// Lets go of a connection that cannot be used any more.
     pub(super) async fn disconnect(&self) {
-        *self.connection.lock().await = None;
+        self.connection.lock().await.open = None;
     }
 
     /// What an operation came to. Whatever is wrong with the connection ends it.

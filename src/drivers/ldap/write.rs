@@ -1,6 +1,6 @@
 //! Writing: entries first, several at a time; then the groups, many members at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use futures_util::{FutureExt, StreamExt, stream};
 use ldap3::{
@@ -18,27 +18,23 @@ use crate::{
 
 use super::{
     Inner, WIDTH, again,
-    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, OTHER},
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT},
     attributes::{self, field},
-    dn::{self, Canonical},
     entry::Entry,
     items::ATTRIBUTES,
-    known,
+    names::taken,
     server::Modification,
 };
 
-/// Names that are tried for a place.
-const NAMES: usize = 20;
-
 /// What an edit came to, apart from what the groups have to learn of it.
-struct Written {
+pub(super) struct Written {
     /// A failure behind a renaming too: groups must learn of that all the same.
-    outcome: Result<Option<Item>, DirectoryError>,
-    dn: String,
+    pub(super) outcome: Result<Option<Item>, DirectoryError>,
+    pub(super) dn: String,
     /// Groups to leave, with the name that they know.
-    leaves: Vec<(SmolStr, String)>,
+    pub(super) leaves: Vec<(SmolStr, String)>,
     /// Groups to enter.
-    enters: Vec<(SmolStr, String)>,
+    pub(super) enters: Vec<(SmolStr, String)>,
 }
 
 impl Inner {
@@ -83,7 +79,7 @@ impl Inner {
     }
 
     /// What a place is called, or the base.
-    async fn under(&self, place: Option<&RemoteId>, operation: impl Fn() -> String) -> Result<String, DirectoryError> {
+    pub(super) async fn under(&self, place: Option<&RemoteId>, operation: impl Fn() -> String) -> Result<String, DirectoryError> {
         let Some(place) = place else { return Ok(self.base.clone()) };
         let gone = || DirectoryError::new(operation(), ErrorKind::Moved).because("what it should stand under is gone");
         self.dn_of(place).await?.ok_or_else(gone)
@@ -104,17 +100,14 @@ impl Inner {
         if *kind == Kind::User && !enabled && !abilities.policy {
             return Err(DirectoryError::new(operation(), ErrorKind::Rejected).because("the server cannot lock an account"));
         }
-        let (mut name, mut dn, mut tries) = (name.to_owned(), dn::child(attribute, name, &under), 1);
-        let result = loop {
+        let mut names = self.names_for(*kind, attribute, name, &under).into_iter();
+        let (dn, result) = loop {
+            let Some((name, dn)) = names.next() else { return Err(taken(operation())) };
             self.free(&dn).await?;
             let result = self.server.add(&dn, attributes::new(target, &name, abilities), self.controls(None).await?).await?;
-            tries += 1;
-            // What a place is called says nothing: somebody else's, or one that was let go, may have the name.
-            if result.rc != ENTRY_EXISTS || *kind == Kind::User || tries > NAMES {
-                break result;
+            if result.rc != ENTRY_EXISTS {
+                break (dn, result);
             }
-            name = format!("{}-{tries}", target.name);
-            dn = dn::child(attribute, &name, &under);
         };
         let entry = self.afterwards(&dn, result, || format!("add {dn}")).await?;
         self.learn(&entry)?;
@@ -134,8 +127,8 @@ impl Inner {
         }
         let from = entry.dn.clone();
         // First, since it is what fails when a name is taken; a run that ends behind it finds the rest to do the next time.
-        if let Some((rdn, under)) = self.new_name(&entry, item, target).await? {
-            entry = self.rename(&entry, &rdn, &under).await?;
+        if let Some(names) = self.new_names(&entry, item, target).await? {
+            entry = self.rename(&entry, names).await?;
         }
         let changes = attributes::changes(&entry, item, target);
         let outcome = if changes.is_empty() { self.item(&entry).await } else { self.change(&entry, changes).await };
@@ -164,87 +157,10 @@ impl Inner {
         Ok(written)
     }
 
-    /// What an entry is to be called, and where; nothing where that stays.
-    async fn new_name(&self, entry: &Entry, item: &Item, target: &Target) -> Result<Option<(String, String)>, DirectoryError> {
-        let (rdn, above) = dn::split(&entry.dn);
-        let username = field(&target.fields, Field::Username).unwrap_or_default();
-        let named = dn::leftmost(&entry.dn).is_some_and(|(kind, _)| kind == "uid");
-        let called = item.kind == Kind::User && named && field(&item.fields, Field::Username) != Some(username);
-        if !called && item.parent == target.parent {
-            return Ok(None);
-        }
-        let rdn = if called { dn::rdn("uid", username) } else { rdn.to_owned() };
-        let under = if item.parent == target.parent {
-            above.to_owned()
-        } else {
-            self.under(target.parent.as_ref(), || what_item("move", item)).await?
-        };
-        Ok(Some((rdn, under)))
-    }
-
     async fn change(&self, entry: &Entry, changes: Vec<Modification>) -> Result<Option<Item>, DirectoryError> {
         let result = self.server.modify(&entry.dn, changes, self.controls(entry.first("entrycsn")).await?).await?;
         let entry = self.afterwards(&entry.dn, result, || format!("change {}", entry.dn)).await?;
         self.item(&entry).await
-    }
-
-    /// Gives an entry another name, with everything below it.
-    async fn rename(&self, entry: &Entry, rdn: &str, under: &str) -> Result<Entry, DirectoryError> {
-        let (from, to) = (&entry.dn, format!("{rdn},{under}"));
-        self.free(&to).await?;
-        let (_, above) = dn::split(from);
-        let elsewhere = Canonical::of(above) != Canonical::of(under);
-        let controls = self.controls(entry.first("entrycsn")).await?;
-        let under = elsewhere.then_some(under);
-        let mut result = self.server.rename(from, rdn, under, controls.clone()).await?;
-        if result.rc == OTHER && result.text.contains("DN index") {
-            result = self.rename_miscounted(from, rdn, under, controls).await?;
-        }
-        let entry = self.afterwards(&to, result, || format!("move {from} to {to}")).await?;
-        self.known().renamed(from, &to);
-        Ok(entry)
-    }
-
-    /// OpenLDAP 2.5.13 loses count of what stands under a place when the first thing that comes there was moved from beside it;
-    /// the place cannot be renamed then (`DN index add failed`), until it gets one more.
-    async fn rename_miscounted(
-        &self,
-        from: &str,
-        rdn: &str,
-        under: Option<&str>,
-        controls: Vec<RawControl>,
-    ) -> Result<LdapResult, DirectoryError> {
-        let name = "tenantry-moves";
-        let attributes = vec![
-            (b"objectClass".to_vec(), HashSet::from([b"top".to_vec(), b"applicationProcess".to_vec()])),
-            (b"cn".to_vec(), HashSet::from([name.as_bytes().to_vec()])),
-        ];
-        let before = dn::child("cn", name, from);
-        let result = self.server.add(&before, attributes, Vec::new()).await?;
-        if result.rc != ENTRY_EXISTS {
-            answer::checked(result, || format!("add {before}"))?;
-        }
-        let result = self.server.rename(from, rdn, under, controls).await?;
-        let (_, above) = dn::split(from);
-        let now = if result.rc == 0 { format!("{rdn},{}", under.unwrap_or(above)) } else { from.to_owned() };
-        let one_more = dn::child("cn", name, &now);
-        answer::checked(self.server.delete(&one_more, Vec::new()).await?, || format!("delete {one_more}"))?;
-        Ok(result)
-    }
-
-    /// Members below a place have other names now. The overlay `refint` sees to that as well, where it is there, in its own
-    /// time.
-    async fn follow(&self, from: &str, written: &mut Written) -> Result<(), DirectoryError> {
-        let old = Canonical::of(from);
-        for (group, members) in self.groups().await? {
-            for member in members {
-                if let Some(renamed) = known::moved(&member, &old, &written.dn) {
-                    written.leaves.push((group.clone(), member));
-                    written.enters.push((group.clone(), renamed));
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn delete(&self, item: &Item) -> Result<Written, DirectoryError> {
@@ -269,7 +185,7 @@ impl Inner {
 
     /// What goes with a write: that the entry is as it was read (RFC 4528), and that we want to know what it is afterwards (RFC
     /// 4527).
-    async fn controls(&self, tag: Option<&str>) -> Result<Vec<RawControl>, DirectoryError> {
+    pub(super) async fn controls(&self, tag: Option<&str>) -> Result<Vec<RawControl>, DirectoryError> {
         let abilities = self.abilities().await?;
         let mut controls = Vec::new();
         if let Some(tag) = tag.filter(|_| abilities.assertion) {
@@ -282,7 +198,12 @@ impl Inner {
     }
 
     /// An entry after a write that went well.
-    async fn afterwards(&self, dn: &str, result: LdapResult, operation: impl Fn() -> String) -> Result<Entry, DirectoryError> {
+    pub(super) async fn afterwards(
+        &self,
+        dn: &str,
+        result: LdapResult,
+        operation: impl Fn() -> String,
+    ) -> Result<Entry, DirectoryError> {
         let result = answer::checked(result, &operation)?;
         if let Some(entry) = Entry::after(dn, &result) {
             return Ok(entry);
@@ -335,7 +256,7 @@ fn what(edit: &Edit) -> String {
     }
 }
 
-fn what_item(verb: &str, item: &Item) -> String {
+pub(super) fn what_item(verb: &str, item: &Item) -> String {
     let RemoteId(id) = &item.id;
     format!("{verb} {} {id}", item.kind.word())
 }

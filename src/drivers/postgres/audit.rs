@@ -1,7 +1,7 @@
 //! The audit trail within a transaction that writes: its end is locked, its records go along.
 
 use deadpool_postgres::{Object, Transaction};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::try_join};
 use tokio_postgres::{IsolationLevel, Row, types::Type};
 
 use crate::{
@@ -11,6 +11,9 @@ use crate::{
 };
 
 use super::{Ordering, Postgres, copy::Rows, fault::Fault, schema};
+
+/// How statements are carried out in a transaction that writes.
+const PLANS: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// A transaction that writes, while nobody else does.
 pub(super) struct Writing<'a> {
@@ -34,8 +37,15 @@ pub(super) async fn begin<'a>(directory: &Postgres, client: &'a mut Object) -> R
     }
     let begin = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false);
     let transaction = begin.start().await?;
-    let head = transaction.prepare_cached("SELECT seq, hash, looked_at FROM head FOR UPDATE").await?;
-    let row = transaction.query_one(&head, &[]).await?;
+    let head = "SELECT seq, hash, looked_at, (SELECT max(version) FROM tenantry_migrations) FROM head FOR UPDATE";
+    let head = transaction.prepare_cached(head).await?;
+    // Whatever is looked for while writing has an index. A plan that was made while there were few rows must not be kept for
+    // when there are many: not by us, and not by the server for its own checks.
+    let ((), row) = try_join(transaction.batch_execute(PLANS), transaction.query_one(&head, &[])).await?;
+    let version = row.try_get(3)?;
+    if version != schema::CURRENT {
+        return Err(schema::newer(&directory.schema, version).into());
+    }
     directory.leases.confirm(&transaction, &directory.schema).await?;
     let (trail, looked) = (trail(&row)?, row.try_get(2)?);
     Ok(Writing { transaction, looked, began: trail, trail, records: Rows::new(i16::try_from(WIDTH).unwrap_or(i16::MAX)) })

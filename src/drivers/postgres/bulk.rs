@@ -86,7 +86,7 @@ pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: 
                 continue;
             }
             Ok(Step::Insert(write)) => {
-                let Some(parent) = place(&places, &write) else {
+                let Ok(parent) = place(&places, &write) else {
                     outcomes.push(None);
                     continue;
                 };
@@ -95,8 +95,8 @@ pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: 
                 (Executed { id, version: Some(rows::version(write.version)) }, write.fields)
             }
             Ok(Step::Replace(mut write)) => {
-                let parent = if write.stays { Some(None) } else { place(&places, &write) };
-                let (Some(parent), Some(found)) = (parent, found) else {
+                let parent = if write.stays { Ok(None) } else { place(&places, &write) };
+                let (Ok(parent), Some(found)) = (parent, found) else {
                     outcomes.push(None);
                     continue;
                 };
@@ -203,12 +203,12 @@ async fn places(transaction: &Transaction<'_>, changes: &[Change]) -> Result<Has
     rows.iter().map(place).collect()
 }
 
-/// What an object will stand under, if anything; nothing known of it is `None`.
-fn place(places: &HashMap<Key, i64>, write: &Write<'_>) -> Option<Option<i64>> {
-    match write.to.above() {
-        Some(above) => places.get(&above).map(|row| Some(*row)),
-        None => Some(None),
-    }
+/// What a change needs is not known beforehand.
+struct Later;
+
+/// What an object will stand under, if anything.
+fn place(places: &HashMap<Key, i64>, write: &Write<'_>) -> Result<Option<i64>, Later> {
+    write.to.above().map(|above| places.get(&above).copied().ok_or(Later)).transpose()
 }
 
 /// The row of a new object, in the order of [`INSERTED`].

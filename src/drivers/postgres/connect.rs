@@ -22,10 +22,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::directory::{DirectoryError, ErrorKind};
 
+use super::fault::Fault;
+
 /// Connections of one directory, apart from those that hold leases.
 const CONNECTIONS: usize = 4;
 
-/// How long a connection may take to come about.
+/// How long a connection may take to come about, where the URL does not say.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// What every connection is set to. A statement that takes longer than that has gone wrong, and a transaction that we forgot
@@ -40,6 +42,8 @@ pub(super) struct Server {
     config: Config,
     tls: MakeRustlsConnect,
     session: String,
+    /// How long a connection may take to come about.
+    patience: Duration,
     /// `db.example:5432/accounts`: no user, no password.
     pub(super) place: String,
 }
@@ -56,7 +60,7 @@ impl Server {
         let Some(database) = config.get_dbname().map(str::to_owned) else {
             return Err(unclear("it names no database: postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
         };
-        if config.get_user().is_none() {
+        if config.get_user().is_none_or(str::is_empty) {
             return Err(unclear("it names no user: postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
         }
         let here = hosts.iter().all(is_local) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
@@ -68,14 +72,15 @@ impl Server {
             Some(_) => return Err(unclear("`sslmode` is `disable`, `prefer`, `require` or `verify-full`")),
         };
         let place = format!("{}/{database}", places(&config).join(","));
-        config.ssl_mode(mode).application_name("tenantry").connect_timeout(CONNECT);
+        let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT);
+        config.ssl_mode(mode).application_name("tenantry").connect_timeout(patience);
         config.keepalives(true).keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
-        config.keepalives_retries(3).tcp_user_timeout(Duration::from_secs(60));
+        config.keepalives_retries(3).tcp_user_timeout(Duration::from_mins(1));
         // Without TLS nothing is looked up: a machine need not have any roots then.
         let trust = if mode == SslMode::Disable { Trust::Nobody } else { roots.as_deref().map_or(Trust::System, Trust::File) };
         let tls = MakeRustlsConnect::new(tls(&trust, base)?);
         // Names that are looked up are ours: nothing that somebody puts into `public` can stand for a table or an operator.
-        Ok(Self { config, tls, session: format!("{SESSION} SET search_path = \"{schema}\";"), place })
+        Ok(Self { config, tls, session: format!("{SESSION} SET search_path = \"{schema}\";"), patience, place })
     }
 
     /// Connections that are used over and over.
@@ -93,16 +98,24 @@ impl Server {
         let manager = Manager::from_connect(self.config.clone(), Link(self.tls.clone()), settings);
         let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1).post_create(begin);
         // Others of this program may write long transactions.
-        let pool = pool.wait_timeout(Some(Duration::from_mins(5))).create_timeout(Some(CONNECT * 2)).recycle_timeout(Some(CONNECT));
+        let pool = pool
+            .wait_timeout(Some(Duration::from_mins(5)))
+            .create_timeout(Some(self.patience * 2))
+            .recycle_timeout(Some(self.patience));
         pool.build().map_err(|error| failed(&error))
     }
 
     /// A connection of its own, which ends when the client is dropped.
-    pub(super) async fn connect(&self) -> Result<Client, Error> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await?;
-        tokio::spawn(connection);
-        client.batch_execute(&self.session).await?;
-        Ok(client)
+    pub(super) async fn connect(&self) -> Result<Client, Fault> {
+        let connect = async {
+            let (client, connection) = self.config.connect(self.tls.clone()).await?;
+            tokio::spawn(connection);
+            client.batch_execute(&self.session).await?;
+            Ok(client)
+        };
+        // The library's own limit ends where the server has to say something.
+        let late = |_| Fault::Connection("the server takes a connection and says nothing".into());
+        tokio::time::timeout(self.patience * 2, connect).await.map_err(late)?
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::{Error, error::SqlState};
 
 use crate::directory::{DirectoryError, ErrorKind, chain};
@@ -38,8 +38,7 @@ impl From<Error> for Fault {
 impl From<PoolError> for Fault {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => Self::Server(error),
-            PoolError::PostCreateHook(deadpool_postgres::HookError::Backend(error)) => Self::Server(error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Self::Server(error),
             error => Self::Connection(error.to_string()),
         }
     }

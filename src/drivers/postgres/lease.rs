@@ -15,10 +15,7 @@ use tokio_postgres::Client;
 
 use crate::directory::{DirectoryError, ErrorKind, Lease, Right};
 
-use super::{
-    Postgres,
-    fault::{Fault, said},
-};
+use super::{Postgres, fault::Fault};
 
 /// How often a lock that somebody holds is tried again.
 const EVERY: Duration = Duration::from_millis(100);
@@ -125,7 +122,7 @@ pub(super) async fn lease(directory: &Postgres, right: Right, wait: Duration) ->
     let failed = |error: tokio_postgres::Error| Fault::Server(error).error(operation);
     let until = Instant::now().checked_add(wait);
     directory.leases.settle().await;
-    let client = directory.server.connect().await.map_err(failed)?;
+    let client = directory.server.connect().await.map_err(|fault| fault.error(operation))?;
     let (class, object) = (number(&directory.schema), object(right));
     let attempt = client.prepare("SELECT pg_try_advisory_lock($1, $2), pg_backend_pid()").await.map_err(failed)?;
     let process = loop {
@@ -150,16 +147,12 @@ pub(super) async fn lease(directory: &Postgres, right: Right, wait: Duration) ->
     Ok(Lease::new(Token { held, session, pulse }))
 }
 
-/// Keeps asking. A network that swallows everything looks like a server that thinks: the answer has a time, and one that does
-/// not come shows in the next transaction, which asks the server itself.
+/// Keeps asking, so that nothing between us and the server takes the connection for dead, and its end is noticed soon. An answer
+/// that does not come proves nothing: whether the lock is still held, the next transaction asks the server itself.
 async fn pulse(session: Arc<Session>) {
     while !session.client.is_closed() {
         tokio::time::sleep(PULSE).await;
-        match timeout(PULSE, session.client.simple_query("")).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!("the connection that holds the lock of the directory: {}", said(&error)),
-            Err(_) => tracing::warn!("the connection that holds the lock of the directory does not answer"),
-        }
+        drop(timeout(PULSE, session.client.simple_query("")).await);
     }
 }
 

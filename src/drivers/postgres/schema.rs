@@ -10,11 +10,12 @@ use super::{fault::Fault, lease};
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 
 /// The version of the schema that this program reads and writes: the number of the migrations.
-const CURRENT: i32 = 1;
+pub(super) const CURRENT: i32 = 1;
 
 /// What stands in a schema. Only ours has a table of this name.
 const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'tenantry_migrations'), \
-     EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid) FROM pg_namespace n WHERE n.nspname = $1";
+     EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid), has_schema_privilege(n.oid, 'USAGE') \
+     FROM pg_namespace n WHERE n.nspname = $1";
 
 /// What there is.
 pub(super) enum Seen {
@@ -29,9 +30,13 @@ pub(super) enum Seen {
 /// Whether the tables are there; anything but what we know is refused.
 pub(super) async fn look(client: &impl GenericClient, schema: &str) -> Result<Seen, Fault> {
     let refuse = |kind, cause: String| Err(DirectoryError::new(format!("read the schema {schema}"), kind).because(cause).into());
-    // Catalogues may be read by everybody: a missing right shows where the tables themselves are read.
     let statement = client.prepare_cached(LOOK).await?;
     let Some(row) = client.query_opt(&statement, &[&schema]).await? else { return Ok(Seen::Nothing) };
+    // Without that right the server says that there are no such tables. Catalogues may be read by everybody.
+    if !row.try_get::<_, bool>(2)? {
+        let cause = "permission denied: the role needs USAGE on it; the page on PostgreSQL says which rights there are";
+        return refuse(ErrorKind::Refused, cause.into());
+    }
     match (row.try_get(0)?, row.try_get(1)?) {
         (false, false) => Ok(Seen::Nothing),
         (false, true) => {
@@ -41,18 +46,19 @@ pub(super) async fn look(client: &impl GenericClient, schema: &str) -> Result<Se
         (true, _) => {
             let statement = client.prepare_cached("SELECT max(version) FROM tenantry_migrations").await?;
             match client.query_one(&statement, &[]).await?.try_get::<_, Option<i32>>(0)? {
-                Some(version) if version > CURRENT => refuse(
-                    ErrorKind::Rejected,
-                    format!(
-                        "a newer Tenantry has written it (schema version {version}, this one knows {CURRENT}); update this one"
-                    ),
-                ),
+                Some(version) if version > CURRENT => Err(newer(schema, version).into()),
                 Some(CURRENT) => Ok(Seen::Ready),
                 Some(_) => Ok(Seen::Older),
                 None => refuse(ErrorKind::Incomplete, "it says no version".into()),
             }
         }
     }
+}
+
+/// The failure of a schema that we do not know.
+pub(super) fn newer(schema: &str, version: i32) -> DirectoryError {
+    let cause = format!("a newer Tenantry has written it (schema version {version}, this one knows {CURRENT}); update this one");
+    DirectoryError::new(format!("read the schema {schema}"), ErrorKind::Rejected).because(cause)
 }
 
 /// Makes the schema and its tables, or brings them up to date, in one transaction. One at a time.

@@ -22,7 +22,7 @@ use super::{
     Edit, Item, Ledgered, Remote,
     decode::{NO_ROLE, marked, target},
     mark::Mark,
-    sweep::{LINK, LOSS, LossNote, MARK, Roles, SECRET, SecretNote, Sweep},
+    sweep::{DIRECTORY, LINK, LOSS, LossNote, MARK, REFERENCE, Roles, SECRET, SecretNote, Sweep},
 };
 
 /// Changes between two looks at whether to stop, and in one transaction of the ledger.
@@ -144,8 +144,8 @@ impl<R: Remote> Ledgered<R> {
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
         let mut notes: Vec<Note> = Vec::new();
-        if sweep.last == 0 && !sweep.notes.contains_key(super::sweep::DIRECTORY) {
-            notes.push((super::sweep::DIRECTORY.into(), Some(self.remote.name().to_owned())));
+        if !sweep.notes.contains_key(DIRECTORY) {
+            notes.push((DIRECTORY.into(), Some(self.remote.name().to_owned())));
         }
         let mut losses: BTreeMap<Namespace, u64> = BTreeMap::new();
         for it in ready.iter().filter(|it| it.change.loss > 0 && !run.losses_allowed) {
@@ -183,7 +183,7 @@ impl<R: Remote> Ledgered<R> {
                 let parent = sweep.table.parent(change, &write, None)?;
                 let role = role(sweep, write.to);
                 let mark = marked(&write, native, role.clone(), now);
-                let reference = (!self.on_object()).then(|| format!("tenantry:{}", Uuid::now_v7().simple()));
+                let reference = (!self.on_object()).then(|| format!("{REFERENCE}{}", Uuid::now_v7().simple()));
                 let text = reference.clone().or_else(|| mark.as_ref().map(Mark::text));
                 let edit = Edit::Create(target(write.to, parent.clone(), role, text, native));
                 let id = RemoteId(format_smolstr!("new-{}", Uuid::now_v7().simple()));

@@ -101,10 +101,9 @@ impl<R: Remote> Ledgered<R> {
     async fn check_whole(&self, sweep: &Sweep) -> Result<(), DirectoryError> {
         let incomplete = |cause: String| Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause));
         if sweep.last == 0 && !self.new_ledger {
-            // SCIM's marks stand in the ledger: without it nothing there is known to be ours.
-            if let Some(key) = sweep.any_ours() {
+            if let Some(what) = sweep.any_ours() {
                 return incomplete(format!(
-                    "{} is empty, and the directory holds {key}, which is ours: give the ledger that belongs to it with `spec.ledger`, or begin a new one with `--new-ledger`",
+                    "{} is empty, and the directory holds {what}, which is ours: give the ledger that belongs to it with `spec.ledger`, or begin a new one with `--new-ledger`",
                     self.ledger.name()
                 ));
             }
@@ -176,6 +175,10 @@ impl<R: Remote> Directory for Ledgered<R> {
     }
 
     async fn remember(&self, owner: &Name, root: Option<&str>, settings: &Settings) -> Result<(), DirectoryError> {
+        if !self.ledger.notes().await?.contains_key(DIRECTORY) {
+            // Whoever is faster notes the same, or another directory: the next look says so.
+            self.ledger.swap(DIRECTORY, None, Some(self.remote.name())).await?;
+        }
         self.ledger.remember(owner, root, settings).await
     }
 

@@ -28,6 +28,9 @@ pub(super) const LINK: &str = "link/";
 pub(super) const LOSS: &str = "loss/";
 pub(super) const DIRECTORY: &str = "directory";
 
+/// What references to marks in the ledger begin with.
+pub(super) const REFERENCE: &str = "tenantry:";
+
 /// What was noted of the secret that an account was given last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SecretNote {
@@ -194,11 +197,16 @@ impl Sweep {
         }
     }
 
-    /// Whether anything here bears our mark.
+    /// Something here that bears our mark, or a reference to one.
     pub(super) fn any_ours(&self) -> Option<SmolStr> {
-        self.table.objects().find_map(|entry| match &entry.found {
+        let marked = self.table.objects().find_map(|entry| match &entry.found {
             Found::Managed(live) => Some(format_smolstr!("{}", live.state.key)),
             Found::Stranger(_) => None,
+        });
+        let referring = |item: &&Item| item.mark.as_ref().is_some_and(|mark| mark.starts_with(REFERENCE));
+        marked.or_else(|| {
+            let item = self.items.values().filter(referring).min_by(|a, b| a.id.cmp(&b.id))?;
+            Some(format_smolstr!("the {} {}", item.kind.word(), item.id.0))
         })
     }
 

@@ -152,7 +152,7 @@ impl Chunk<'_> {
                 ("kind = ?1 AND namespace = ?2 AND name = ?3", vec![key.kind.word(), key.namespace.as_str(), key.name.as_str()])
             }
         };
-        let sql = format!("SELECT {} FROM objects WHERE {condition}", COLUMNS);
+        let sql = format!("SELECT {COLUMNS} FROM objects WHERE {condition}");
         let mut statement = self.transaction.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let Some(row) = rows.next()? else { return Ok(None) };

@@ -49,3 +49,34 @@ macro_rules! suite {
     };
 }
 pub(crate) use suite;
+
+/// Cases with trouble on the way to the directory: what failed for it is tried again, and in the end nothing is lost and nothing
+/// is there twice. `$stage` makes three things: what must outlive the directory, an `Arc` of it, and what switches the trouble.
+#[allow(unused_macros, reason = "there is none on the way to a file")]
+macro_rules! troubled {
+    ($stage:expr) => {
+        $crate::conformance::troubled! { $stage;
+            observes_nothing_in_an_empty_directory
+            keeps_every_field_of_every_kind
+            keeps_a_tree_of_companies
+            edits_every_field
+            renames_and_swaps_through_parking
+            moves_between_companies_and_customers
+            rekeys_and_children_follow
+            disables_retires_and_declares_again
+            keeps_whoever_stands_under_a_released_company
+            deletes_leaves_first
+        }
+    };
+    ($stage:expr; $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let (_keep, directory, trouble) = ($stage)();
+                $crate::conformance::$case($crate::conformance::Org::new(directory).troubled(trouble)).await;
+            }
+        )*
+    };
+}
+#[allow(unused_imports, reason = "there is none on the way to a file")]
+pub(crate) use troubled;

@@ -28,7 +28,7 @@ fn why(world: &World, text: &str) -> String {
 
 #[test]
 fn a_field_without_a_place() {
-    let world = with(|can| drop(can.fields.remove(&Field::DisplayName)));
+    let world = with(|can| can.fields.retain(|field| *field != Field::DisplayName));
     let text = format!("{ORG} title=V");
     world.expect(&text, &["held user/default/v Unsupported"]);
     assert_eq!(why(&world, &text), "user/default/v: Unsupported: this directory cannot keep or change `displayName`");
