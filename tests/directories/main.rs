@@ -16,3 +16,5 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "scim")]
 mod scim;
+#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim"))]
+mod table;

@@ -30,7 +30,7 @@ pub(crate) struct Org {
     pub(crate) wanted: BTreeMap<Key, State>,
     pub(crate) strangers: usize,
     /// What fails for it is tried again; what the directory holds is looked at without it.
-    trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Org {
