@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use tenantry::{
     credential::SecretString,
     drivers::{keycloak::Keycloak, ldap::Ldap, remote::Remote, scim::Scim},
-    manifest::{KeycloakCompanies, KeycloakRoles, KeycloakSettings, LdapSettings, ScimSettings},
+    manifest::{KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings, LdapSettings, ScimSettings},
     model::{Field, Kind, Method, SecretSource},
     observed::Capabilities,
 };
@@ -31,6 +31,7 @@ fn keycloak(companies: KeycloakCompanies) -> Keycloak {
         companies,
         roles: KeycloakRoles::Realm,
         root_company: None,
+        invites: KeycloakInvites::Tenantry,
     };
     Keycloak::open(&settings, SecretString::from("x")).unwrap()
 }
@@ -66,13 +67,25 @@ fn fields(kind: Kind) -> &'static [Field] {
     };
     match kind {
         Kind::Company => &[
-            DisplayName, Type, Region, ContactName, ContactEmail, ContactPhone, Country, State, City, Zip, Line1, Line2, Logo,
+            DisplayName,
+            Type,
+            Region,
+            ContactName,
+            ContactEmail,
+            ContactPhone,
+            Country,
+            State,
+            City,
+            Zip,
+            Line1,
+            Line2,
+            Logo,
             Description,
         ],
         Kind::Customer => &[DisplayName, Email, Phone, Country, State, City, Zip, Line1, Line2, Description],
-        Kind::User => &[
-            Username, Email, Role, DisplayName, FirstName, LastName, Phone, Region, Description, Expires, Justification,
-        ],
+        Kind::User => {
+            &[Username, Email, Role, DisplayName, FirstName, LastName, Phone, Region, Description, Expires, Justification]
+        }
         Kind::Role => &[],
     }
 }
@@ -97,11 +110,12 @@ fn table() -> String {
     }
     for kind in [Kind::Company, Kind::Customer, Kind::User] {
         for field in fields(kind) {
-            let cell = |it: &Column| match (it.can.fields.contains(field), *field == Field::Role || (it.native)(kind).contains(field)) {
-                (false, _) => "no".to_owned(),
-                (true, true) => "yes".to_owned(),
-                (true, false) => "mark".to_owned(),
-            };
+            let cell =
+                |it: &Column| match (it.can.fields.contains(field), *field == Field::Role || (it.native)(kind).contains(field)) {
+                    (false, _) => "no".to_owned(),
+                    (true, true) => "yes".to_owned(),
+                    (true, false) => "mark".to_owned(),
+                };
             row(&mut out, &format!("{} `{}`", kind.word(), field.name()), columns.iter().map(cell));
         }
     }

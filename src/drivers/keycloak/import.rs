@@ -40,7 +40,8 @@ impl Keycloak {
         let fits = limits.into_iter().all(|limit| limit.refuses(users::text(target, limit.field)).is_none());
         // A role that cannot be had is an error of that user alone; so is a place whose path cannot be said.
         let role = Self::role(target, batch).is_ok();
-        let place = target.parent.as_ref().and_then(|id| batch.parents.get(id)).is_none_or(|it| it.as_ref().is_some_and(|it| it.sure));
+        let place =
+            target.parent.as_ref().and_then(|id| batch.parents.get(id)).is_none_or(|it| it.as_ref().is_some_and(|it| it.sure));
         plain && fits && role && place
     }
 

@@ -116,7 +116,9 @@ impl Keycloak {
     }
 
     async fn parent(&self, id: &RemoteId) -> Result<Option<Parent>, DirectoryError> {
-        let Some(Place { id: _, name, path, parent, attributes: _, enabled: _, rest: _ }) = self.place(&id.0).await? else { return Ok(None) };
+        let Some(Place { id: _, name, path, parent, attributes: _, enabled: _, rest: _ }) = self.place(&id.0).await? else {
+            return Ok(None);
+        };
         let sure = match (self.settings.companies, parent) {
             (KeycloakCompanies::Organizations, _) => true,
             (KeycloakCompanies::Groups, None) => !name.contains('/'),

@@ -174,6 +174,11 @@ impl Realm {
         self.call(Method::DELETE, &self.path(path), None).await.0
     }
 
+    /// What becomes of a request without a body.
+    pub(super) async fn call_at(&self, path: &str, method: Method) -> u16 {
+        self.call(method, &self.path(path), None).await.0
+    }
+
     /// The one user of a name.
     pub(super) async fn user(&self, username: &str) -> Value {
         let found = self.get(&format!("users?username={username}&exact=true")).await;
@@ -225,4 +230,36 @@ fn open(settings: &KeycloakSettings) -> Keycloak {
 
 pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
+}
+
+/// A mail server of the tests.
+pub(super) struct Mail {
+    folder: TempDir,
+    child: Child,
+    pub(super) port: u16,
+}
+
+impl Mail {
+    pub(super) fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/smtp");
+        let folder = tempfile::tempdir().unwrap();
+        let mut child =
+            Command::new(script).arg("serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().strip_prefix("PORT=").expect("the server tells its port").parse().unwrap();
+        Self { folder, child, port }
+    }
+
+    /// The first letter that came.
+    pub(super) fn letter(&mut self) -> String {
+        std::fs::read_to_string(self.folder.path().join("1.eml")).unwrap().replace("=\r\n", "").replace("=\n", "")
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
