@@ -16,7 +16,8 @@ use super::{
     attributes::field,
     dn::{self, Canonical},
     entry::Entry,
-    known,
+    items, known,
+    roles::Groups,
     write::{Written, what_item},
 };
 
@@ -79,15 +80,20 @@ impl Inner {
         let from = &entry.dn;
         let (_, above) = dn::split(from);
         let name = Canonical::of(from);
+        let below = if items::kind_of(entry) == Some(Kind::User) { Groups::new() } else { self.members_below(&name).await? };
         // The name of what it stands under is taken too; OpenLDAP has another word for that.
         for to in names.into_iter().filter(|to| !name.is_below(&Canonical::of(to))) {
             self.free(&to).await?;
             let (rdn, under) = dn::split(&to);
             let under = (Canonical::of(above) != Canonical::of(under)).then_some(under);
             let controls = self.controls(entry.first("entrycsn")).await?;
+            self.enrol_ahead(&below, &name, &to, true).await?;
             let mut result = self.server.rename(from, rdn, under, controls.clone()).await?;
             if result.rc == OTHER && result.text.contains("DN index") {
                 result = self.rename_miscounted(from, rdn, under, controls).await?;
+            }
+            if result.rc != 0 {
+                self.enrol_ahead(&below, &name, &to, false).await?;
             }
             if result.rc != ENTRY_EXISTS {
                 let entry = self.afterwards(&to, result, || format!("move {from} to {to}")).await?;
@@ -134,15 +140,40 @@ impl Inner {
         answer::checked(result, || format!("delete {one_more}")).map(|_| true)
     }
 
+    /// Members of groups who stand below a place.
+    async fn members_below(&self, place: &Canonical) -> Result<Groups, DirectoryError> {
+        let mut groups = self.groups().await?;
+        groups.values_mut().for_each(|members| members.retain(|member| Canonical::of(member).is_below(place)));
+        groups.retain(|_, members| !members.is_empty());
+        Ok(groups)
+    }
+
+    /// Has groups know members by the names that they will have, or not any more. Before a place moves: if that is the last thing
+    /// that we do, or the last that we hear of, nobody below it has lost their role.
+    async fn enrol_ahead(&self, below: &Groups, from: &Canonical, to: &str, enter: bool) -> Result<(), DirectoryError> {
+        for (group, members) in below {
+            let names: Vec<_> = members.iter().filter_map(|member| known::moved(member, from, to)).collect();
+            match self.enrol(group, enter, &names).await {
+                // A server may take no members that do not exist yet (`memberof-dangling error`).
+                Err(error) if error.kind == ErrorKind::Rejected => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     /// Members below a place have other names now. The overlay `refint` sees to that as well, where it is there, in its own
     /// time.
     pub(super) async fn follow(&self, from: &str, written: &mut Written) -> Result<(), DirectoryError> {
         let old = Canonical::of(from);
         for (group, members) in self.groups().await? {
+            let there: HashSet<_> = members.iter().map(|member| Canonical::of(member)).collect();
             for member in members {
                 if let Some(renamed) = known::moved(&member, &old, &written.dn) {
                     written.leaves.push((group.clone(), member));
-                    written.enters.push((group.clone(), renamed));
+                    if !there.contains(&Canonical::of(&renamed)) {
+                        written.enters.push((group.clone(), renamed));
+                    }
                 }
             }
         }
