@@ -95,7 +95,8 @@ impl Place {
     pub(super) fn written(mut attributes: Attributes, name: &str, target: &Target, flat: bool) -> Attributes {
         let Target { kind, name: _, parent, fields, role: _, enabled: _, mark } = target;
         let title = fields.iter().find(|(field, _)| *field == Field::DisplayName).map(|(_, text)| text.as_str());
-        if title != Some(name) || attributes.contains_key(TITLE) {
+        // What is ours keeps its title when its name has to change; what never had one is left as it is.
+        if mark.is_some() || title != Some(name) || attributes.contains_key(TITLE) {
             marks::set(&mut attributes, TITLE, title);
         }
         marks::set(&mut attributes, KIND, (*kind == Kind::Customer).then_some("customer"));

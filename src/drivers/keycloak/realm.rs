@@ -24,7 +24,7 @@ use crate::{
 pub(super) const CHUNK: usize = 25;
 
 /// What the validator `person-name-prohibited-characters` refuses besides control characters.
-const NOT_IN_PERSONS: &str = "<>&\"$%!#?§;*~/\\|^=[]{}()`";
+const NOT_IN_PERSONS: &str = "<>&\"$%!#?§;*~/\\|^=[]{}()";
 /// What the validator `username-prohibited-characters` refuses besides white space and control characters.
 const NOT_IN_USERNAMES: &str = "<>&\"'$%!#?§,;:*~/\\|^=[]{}()` ";
 /// Validators that an import, which asks none, can do without: what we say in `Limit`s, or see to before.

@@ -1,8 +1,11 @@
 //! Organizations in place of groups.
 
+use std::{io::BufReader, net::TcpStream};
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::http::{Door, Message};
 
 const LEAST_OF_ORGANIZATIONS: &[&str] = &["manage-users", "view-realm", "manage-organizations"];
 
@@ -51,13 +54,32 @@ async fn an_organization_keeps_what_others_wrote_and_no_list_ends_early() {
     assert!(refusal(kept).1.contains("stands under it"));
 }
 
+/// The same server, as one where somebody is a managed member: only a sign-in by an organization's own identity provider
+/// makes one, and an import that says so makes another.
+fn with_managed(username: &str, url: &'static str) -> Door {
+    let (to, name) = (url.strip_prefix("http://").unwrap(), format!("\"username\":\"{username}\""));
+    Door::open(move |stream| {
+        let mut from = BufReader::new(stream.try_clone().unwrap());
+        let Ok(Some(request)) = Message::read(&mut from) else { return };
+        let mut server = TcpStream::connect(to).unwrap();
+        request.write(&mut server).unwrap();
+        let mut answer = Message::read(&mut BufReader::new(server)).unwrap().unwrap();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        if request.method() == "GET" && request.path().contains("/members/") && text.contains(&name) {
+            assert!(text.contains("\"membershipType\":\"UNMANAGED\""), "{text}");
+            answer.body = text.replace("UNMANAGED", "MANAGED").into_bytes();
+        }
+        let _ = answer.write(&mut &stream);
+    })
+}
+
 #[tokio::test]
 async fn a_managed_member_is_never_moved_since_that_would_delete_it() {
     let settings = json!({
         "organizationsEnabled": true,
         "organizations": [{
             "name": "Theirs", "alias": "theirs", "domains": [{"name": "theirs.example"}],
-            "members": [{"username": "managed", "membershipType": "MANAGED"}, {"username": "free", "membershipType": "UNMANAGED"}],
+            "members": [{"username": "managed"}, {"username": "free"}],
         }],
         "users": [
             {"username": "managed", "email": "managed@theirs.example", "enabled": true},
@@ -67,7 +89,11 @@ async fn a_managed_member_is_never_moved_since_that_would_delete_it() {
         ],
     });
     let realm = Realm::new(Made { settings, ..Made::default() });
-    let driver = flat(&realm);
+    let door = with_managed("managed", realm.url);
+    let driver = realm.driver_with(|it| {
+        it.companies = KeycloakCompanies::Organizations;
+        it.url = format!("http://{}", door.address);
+    });
     let acme = create(&driver, company("acme")).await;
     let shop = create(&driver, Target { kind: Kind::Customer, parent: Some(acme.id.clone()), ..company("shop") }).await;
     assert_eq!((shop.kind, shop.parent.as_ref()), (Kind::Customer, Some(&acme.id)));
