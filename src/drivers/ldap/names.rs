@@ -65,14 +65,14 @@ impl Inner {
         } else {
             self.under(target.parent.as_ref(), || what_item("move", item)).await?
         };
-        let names = match leftmost {
+        let free = match leftmost {
             _ if called => vec![dn::child("uid", username, &under)],
             Some((kind, name)) if kind == "ou" && item.kind != Kind::User => {
                 self.names_for(item.kind, "ou", &name, &under).into_iter().map(|(_, dn)| dn).collect()
             }
             Some(_) | None => vec![format!("{rdn},{under}")],
         };
-        Ok(Some(names))
+        Ok(Some(free))
     }
 
     /// Gives an entry the first of these names that is free, and with it everything below it.
