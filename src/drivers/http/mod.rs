@@ -57,11 +57,11 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            request: Duration::from_secs(60),
+            request: Duration::from_mins(1),
             most: 64 * 1024 * 1024,
             width: 8,
             pause: Duration::from_millis(200),
-            wait: Duration::from_secs(60),
+            wait: Duration::from_mins(1),
         }
     }
 }

@@ -92,7 +92,7 @@ impl ClientCredentials {
         }
         // It has to last for as long as a request may take to be looked at; a clock is not asked, since theirs may differ.
         let life = Duration::from_secs(if expires_in == 0 { 60 } else { expires_in });
-        let until = begun + life - (life / 5).min(Duration::from_secs(30));
+        let until = begun + life.saturating_sub((life / 5).min(Duration::from_secs(30)));
         Ok(Held { bearer: Bearer(SecretString::from(access_token)), until })
     }
 }

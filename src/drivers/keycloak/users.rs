@@ -86,7 +86,7 @@ pub(super) fn text(target: &Target, field: Field) -> &str {
 }
 
 /// All of a user that stands in its own fields and in attributes, beside attributes of others.
-pub(super) fn body<'a>(target: &'a Target, mut attributes: Attributes) -> UserBody<'a> {
+pub(super) fn body(target: &Target, mut attributes: Attributes) -> UserBody<'_> {
     for (field, name) in ATTRIBUTES {
         marks::set(&mut attributes, name, Some(text(target, field)).filter(|text| !text.is_empty()));
     }
