@@ -87,6 +87,10 @@ impl Inner {
             let (rdn, under) = dn::split(&to);
             let under = (Canonical::of(above) != Canonical::of(under)).then_some(under);
             let controls = self.controls(entry.first("entrycsn")).await?;
+            // Before anybody gets a role by a name: it must be nobody's yet.
+            if !below.is_empty() && self.named(&to).await?.is_some() {
+                continue;
+            }
             self.enrol_ahead(&below, &name, &to, true).await?;
             let mut result = self.server.rename(from, rdn, under, controls.clone()).await?;
             if result.rc == OTHER && result.text.contains("DN index") {
