@@ -49,7 +49,7 @@ fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
     let server = tree.url().strip_prefix("ldap://").unwrap().parse().unwrap();
     let proxy = Proxy::tcp(server, SEED.fetch_add(1, Ordering::Relaxed));
     let url = format!("ldap://{}", proxy.address());
-    let remote = tree.open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let remote = Tree::open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
     let trouble = proxy.switch();
     ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
@@ -441,20 +441,20 @@ async fn a_part_is_never_taken_for_the_whole() {
     assert_eq!(error.kind, ErrorKind::Incomplete);
     assert!(error.chain().contains("elsewhere.example"), "{}", error.chain());
 
-    let nowhere = tree.open_at(&tree.url(), "ou=nowhere,dc=test", "cn=tenantry,dc=test", "service").unwrap();
+    let nowhere = Tree::open_at(&tree.url(), "ou=nowhere,dc=test", "cn=tenantry,dc=test", "service").unwrap();
     assert_eq!(nowhere.sweep(&roles()).await.unwrap_err().kind, ErrorKind::Incomplete);
 }
 
 #[tokio::test]
 async fn whoever_has_not_the_right_is_told() {
     let tree = Server::alone().tree();
-    let open = |dn: &str, password: &str| tree.open_at(&tree.url(), tree.base(), dn, password);
+    let open = |dn: &str, password: &str| Tree::open_at(&tree.url(), tree.base(), dn, password);
     let wrong = open("cn=tenantry,dc=test", "wrong").unwrap().sweep(&roles()).await.unwrap_err();
     assert_eq!(wrong.kind, ErrorKind::Refused);
     assert!(!wrong.chain().contains("wrong\""), "{}", wrong.chain());
     assert_eq!(open("cn=tenantry,dc=test", "").err().unwrap().kind, ErrorKind::Refused, "nobody signs in without a password");
     for url in ["http://x", "ldap://", "ldaps://[::1]:636", "x"] {
-        assert_eq!(tree.open_at(url, tree.base(), "cn=x", "x").err().unwrap().kind, ErrorKind::Rejected, "{url}");
+        assert_eq!(Tree::open_at(url, tree.base(), "cn=x", "x").err().unwrap().kind, ErrorKind::Rejected, "{url}");
     }
 
     // The rules of the documentation are enough for everything above, and for nothing else.
@@ -469,7 +469,7 @@ async fn whoever_has_not_the_right_is_told() {
     ] {
         assert!(!as_us(&forbidden), "{forbidden}");
     }
-    let elsewhere = tree.open_at(&tree.url(), "dc=test", "cn=tenantry,dc=test", "service").unwrap();
+    let elsewhere = Tree::open_at(&tree.url(), "dc=test", "cn=tenantry,dc=test", "service").unwrap();
     let refused = one(&elsewhere, Edit::Create(place(Kind::Company, "north", None))).await;
     assert_eq!(refused, Err(ErrorKind::Refused));
 }
@@ -530,7 +530,7 @@ async fn a_socket_will_do() {
     let server = Server::alone();
     let tree = server.tree();
     let socket = format!("ldapi://{}%2Fsocket", server.folder().to_str().unwrap().replace('/', "%2F"));
-    let ldap = tree.open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let ldap = Tree::open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     create(&ldap, user("mara", None)).await;
     assert_eq!(swept(&ldap).await.len(), 1);
 }

@@ -1,5 +1,7 @@
 //! Directories that other people run, each against the real server.
 
+#![allow(clippy::similar_names, reason = "a stage and the state of what stands on it")]
+
 #[path = "../it/conformance/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other test binary")]
 mod conformance;

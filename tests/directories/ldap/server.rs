@@ -105,10 +105,10 @@ impl Tree {
 
     /// The driver, as the account that has no more rights than it needs.
     pub(super) fn open(&self) -> Ldap {
-        self.open_at(&self.url(), &self.base, "cn=tenantry,dc=test", "service").unwrap()
+        Self::open_at(&self.url(), &self.base, "cn=tenantry,dc=test", "service").unwrap()
     }
 
-    pub(super) fn open_at(&self, url: &str, base: &str, dn: &str, password: &str) -> Result<Ldap, DirectoryError> {
+    pub(super) fn open_at(url: &str, base: &str, dn: &str, password: &str) -> Result<Ldap, DirectoryError> {
         let settings = LdapSettings {
             url: url.into(),
             base_dn: base.into(),
