@@ -23,7 +23,7 @@ impl Board<'_> {
             None => given(wanted),
         };
         let refusal = changes.iter().find_map(|change| self.refusal(draft, wanted, change));
-        refusal.or_else(|| self.ungivable(self.asks(draft)?))
+        refusal.or_else(|| self.ungivable(Self::asks(draft)?))
     }
 
     /// What the directory has against one change.
@@ -57,8 +57,8 @@ impl Board<'_> {
         if field == Field::Role {
             return self.unknown_role(wanted);
         }
-        let limits = can.limits.iter().filter(|limit| limit.kind == kind && limit.field == field);
-        limits.filter_map(|limit| limit.refuses(text)).next().map(|why| refused(field, why))
+        let mut limits = can.limits.iter().filter(|limit| limit.kind == kind && limit.field == field);
+        limits.find_map(|limit| limit.refuses(text)).map(|why| refused(field, why))
     }
 
     /// A role that would have to be made there first, by somebody else.
@@ -73,7 +73,7 @@ impl Board<'_> {
     }
 
     /// The way in which a credential is asked for, where one is asked for anew.
-    pub(super) fn asks(&self, draft: &Draft<'_>) -> Option<Method> {
+    pub(super) fn asks(draft: &Draft<'_>) -> Option<Method> {
         let Credential { method, source: _, reset } = draft.entry?.credential.as_deref()?;
         let asked = match &draft.found {
             Found::Nothing => true,

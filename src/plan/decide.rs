@@ -159,7 +159,7 @@ impl Board<'_> {
         let locked = found.and_then(|found| found.locked.as_ref());
         let enabled = wanted.enabled && by.is_none() && !expired && locked.is_none();
         if found.is_some_and(|found| self.same(found, wanted, enabled)) {
-            return Outcome { held: self.asks(draft).and_then(|method| self.ungivable(method)), ..SETTLED };
+            return Outcome { held: Self::asks(draft).and_then(|method| self.ungivable(method)), ..SETTLED };
         }
         let wanted = State { enabled, locked: locked.cloned(), ..wanted.clone() };
         let reason = self.reason(draft, &wanted, by, expired);

@@ -7,7 +7,14 @@ mod rows;
 mod server;
 mod trail;
 
-use std::sync::Arc;
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tenantry::{
     directory::DirectoryError,
@@ -15,10 +22,27 @@ use tenantry::{
     observed::{Observed, Scope},
 };
 
-use crate::conformance::{Org, WINDOW, name};
-use server::fresh;
+use crate::{
+    conformance::{Org, Trouble, WINDOW, name},
+    proxy::Proxy,
+};
+use server::{SERVER, fresh, unique};
 
 crate::conformance::suite!(fresh);
+
+/// One with trouble on the way.
+fn troubled() -> (Proxy, Arc<Postgres>, Trouble) {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let proxy = Proxy::tcp((Ipv4Addr::LOCALHOST, SERVER.port).into(), SEED.fetch_add(1, Ordering::Relaxed));
+    let url = format!("postgres://postgres:{}@{}/postgres", SERVER.password, proxy.address());
+    let directory = Postgres::open(&url.into(), &unique("test"), Path::new("")).unwrap();
+    let trouble = proxy.switch();
+    (proxy, Arc::new(directory), trouble)
+}
+
+mod in_trouble {
+    crate::conformance::troubled!(super::troubled);
+}
 
 /// As the ledger of a directory that has no tables.
 mod ledger {

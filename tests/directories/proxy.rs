@@ -93,7 +93,7 @@ impl Proxy {
 
     /// Before a server that speaks anything over TCP.
     pub(crate) fn tcp(server: SocketAddr, seed: u64) -> Self {
-        let faults = Faults::new(seed, 12);
+        let faults = Faults::new(seed, 60);
         let it = Arc::clone(&faults);
         let door = Door::open(move |client| {
             let Ok(server) = TcpStream::connect(server) else { return };

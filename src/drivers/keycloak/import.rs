@@ -47,9 +47,10 @@ impl Keycloak {
 
     /// Makes users by one import, or one by one where that is refused.
     pub(super) async fn import(&self, targets: Vec<(usize, &Target)>, batch: &Batch) -> Vec<(usize, Outcome)> {
-        // Somebody has one of the names, an answer was lost, or it is one of the many other things that are said of all of them
-        // at once: each by itself is told what it is.
-        let Ok(Some(items)) = self.import_all(&targets, batch).await else {
+        let made = self.import_all(&targets, batch).await;
+        let Ok(Some(items)) = made else {
+            // Somebody has one of the names, an answer was lost, or it is one of the many other things that are said of all
+            // of them at once: each by itself is told what it is.
             let one = |(at, target)| async move { (at, self.create_user(target, batch).await.map(Some)) }.boxed();
             return each(self.api.client.width(), targets, one).await;
         };

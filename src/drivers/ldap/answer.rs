@@ -9,6 +9,7 @@ pub(super) const VALUE_EXISTS: u32 = 20;
 pub(super) const NO_SUCH_OBJECT: u32 = 32;
 pub(super) const INVALID_CREDENTIALS: u32 = 49;
 pub(super) const INSUFFICIENT_RIGHTS: u32 = 50;
+pub(super) const NOT_A_LEAF: u32 = 66;
 pub(super) const ENTRY_EXISTS: u32 = 68;
 pub(super) const OTHER: u32 = 80;
 
@@ -27,7 +28,7 @@ fn kind_of(result: &LdapResult) -> ErrorKind {
         // Gone, or not as it was read: the assertion failed (RFC 4528).
         NO_SUCH_OBJECT | 122 => ErrorKind::Moved,
         // Not asked for rightly: schema, syntax, names, things that stand under it, policy.
-        12 | NO_SUCH_ATTRIBUTE..=21 | 34 | 53 | 64..=67 | 69 | 71 => ErrorKind::Rejected,
+        12 | NO_SUCH_ATTRIBUTE..=21 | 34 | 53 | 64 | 65 | NOT_A_LEAF | 67 | 69 | 71 => ErrorKind::Rejected,
         _ => ErrorKind::Failed,
     }
 }

@@ -207,10 +207,13 @@ mod tests {
         (cn, sn)
     }
 
+    /// Fields, and the `cn` and `sn` that are made of them.
+    type Case<'a> = (&'a [(Field, &'a str)], &'a str, &'a str);
+
     #[test]
     fn an_sn_that_is_the_cn_is_no_last_name() {
         use Field::{DisplayName, FirstName, LastName, Username};
-        let cases: [(&[(Field, &str)], &str, &str); 7] = [
+        let cases: &[Case] = &[
             (&[(Username, "m")], "m", "m"),
             (&[(Username, "m"), (DisplayName, "Mara")], "Mara", "Mara"),
             (&[(Username, "m"), (FirstName, "Mara")], "Mara", "Mara"),
@@ -220,7 +223,7 @@ mod tests {
             (&[(Username, "m"), (DisplayName, "M."), (FirstName, "Mara"), (LastName, "Berg")], "M.", "Berg"),
         ];
         for (fields, cn, sn) in cases {
-            assert_eq!(names_of(fields), (cn.into(), sn.into()));
+            assert_eq!(names_of(fields), ((*cn).into(), (*sn).into()));
         }
     }
 }

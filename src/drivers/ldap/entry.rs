@@ -1,12 +1,14 @@
 //! An entry as the server gives it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use ldap3::{
     LdapResult, ResultEntry, SearchEntry,
     controls::{Control, ControlType, PostReadResp},
 };
+
+use super::server::Attributes;
 
 /// A name and values by attribute.
 #[derive(Debug, Clone)]
@@ -21,6 +23,20 @@ impl Entry {
     pub(super) fn found(entry: ResultEntry) -> Self {
         let SearchEntry { dn, attrs, bin_attrs } = SearchEntry::construct(entry);
         Self::new(dn, attrs, bin_attrs)
+    }
+
+    /// One that is about to be made.
+    pub(super) fn sent(dn: &str, attributes: &Attributes) -> Self {
+        let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+        let one = |(name, values): &(Vec<u8>, HashSet<Vec<u8>>)| (text(name), values.iter().map(text).collect());
+        Self::new(dn.to_owned(), attributes.iter().map(one).collect(), HashMap::new())
+    }
+
+    /// The same with what the server added to it.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        let Self { dn: _, attributes } = other;
+        self.attributes.extend(attributes);
+        self
     }
 
     /// One as it is after a write, where the server said so (RFC 4527).

@@ -36,6 +36,9 @@ pub(super) const ATTRIBUTES: &[&str] = &[
     "pwdReset",
 ];
 
+/// What the server adds to a new entry.
+pub(super) const ADDED: &[&str] = &["entryUUID", "entryCSN", "createTimestamp"];
+
 /// Entries that are objects.
 pub(super) const OBJECTS: &str = "(|(objectClass=organizationalUnit)(objectClass=inetOrgPerson))";
 

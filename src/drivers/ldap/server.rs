@@ -49,8 +49,8 @@ pub(super) struct Server {
 #[derive(Default)]
 struct Connection {
     open: Option<ldap3::Ldap>,
-    /// Why there is none, and until when that is not tried again: as long as trying took. A server that does not answer is not
-    /// waited for by each of many, one after the other.
+    /// Why there is none, and until when that is not tried again: a server that did not answer in time is not waited for by each
+    /// of many, one after the other.
     failed: Option<(Instant, DirectoryError)>,
 }
 
@@ -157,7 +157,8 @@ impl Server {
                 Ok(ldap)
             }
             Err(error) => {
-                *connection = Connection { open: None, failed: Some((Instant::now() + since.elapsed(), again(&error))) };
+                let slow = since.elapsed() >= CONNECT;
+                *connection = Connection { open: None, failed: slow.then(|| (Instant::now() + CONNECT, again(&error))) };
                 Err(error)
             }
         }

@@ -18,10 +18,10 @@ use crate::{
 
 use super::{
     Inner, WIDTH, again,
-    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT},
+    answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, NOT_A_LEAF},
     attributes::{self, field},
     entry::Entry,
-    items::ATTRIBUTES,
+    items::{ADDED, ATTRIBUTES},
     names::taken,
     server::Modification,
 };
@@ -101,15 +101,20 @@ impl Inner {
             return Err(DirectoryError::new(operation(), ErrorKind::Rejected).because("the server cannot lock an account"));
         }
         let mut names = self.names_for(*kind, attribute, name, &under).into_iter();
-        let (dn, result) = loop {
+        let controls: Vec<RawControl> = abilities.post_read.then(|| PostRead::new(ADDED.to_vec())).into_iter().collect();
+        let entry = loop {
             let Some((name, dn)) = names.next() else { return Err(taken(operation())) };
             self.free(&dn).await?;
-            let result = self.server.add(&dn, attributes::new(target, &name, abilities), self.controls(None).await?).await?;
+            let attributes = attributes::new(target, &name, abilities);
+            // A server keeps what it takes, so that only what it adds is asked for: new ones come by the thousand.
+            let sent = Entry::sent(&dn, &attributes);
+            let result = self.server.add(&dn, attributes, controls.clone()).await?;
             if result.rc != ENTRY_EXISTS {
-                break (dn, result);
+                let entry = self.afterwards(&dn, result, || format!("add {dn}")).await?;
+                break sent.with(entry);
             }
         };
-        let entry = self.afterwards(&dn, result, || format!("add {dn}")).await?;
+        let dn = entry.dn.clone();
         self.learn(&entry)?;
         let enters = role.iter().map(|role| (role.clone(), dn.clone())).collect();
         let mut outcome = self.item(&entry).await;
@@ -174,7 +179,10 @@ impl Inner {
         let mut controls = self.controls(entry.first("entrycsn")).await?;
         // There is nothing to read afterwards.
         controls.truncate(usize::from(self.abilities().await?.assertion));
-        let result = self.server.delete(&dn, controls).await?;
+        let mut result = self.server.delete(&dn, controls.clone()).await?;
+        if result.rc == NOT_A_LEAF && self.take_away_one_more(&dn).await? {
+            result = self.server.delete(&dn, controls).await?;
+        }
         if result.rc != NO_SUCH_OBJECT {
             answer::checked(result, || format!("delete {dn}"))?;
         }

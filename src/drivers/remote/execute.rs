@@ -279,7 +279,7 @@ impl<R: Remote> Ledgered<R> {
             Err(error) => Err(error),
         };
         match recorded {
-            Ok(last) => sweep.last = last,
+            Ok(end) => sweep.last = end,
             Err(error) => {
                 // It was done, and nobody will know who did it: that must not look like success.
                 sure = false;
@@ -323,7 +323,7 @@ impl<R: Remote> Ledgered<R> {
         let killed = self.kill(sweep, it.secret, &id, notes).await;
         sweep.noted_now(&notes[first..]);
         sweep.renew(self.remote.marks(), item.clone());
-        let lacking = match (self.spelling(sweep, it, &id), &it.mark) {
+        let lacking = match (spelling(sweep, it, &id), &it.mark) {
             (Ok(spelled), Some(mark)) if !spelled.is_empty() => {
                 let mark = Mark { spelled, ..mark.clone() };
                 match &it.note {
@@ -361,42 +361,6 @@ impl<R: Remote> Ledgered<R> {
         }
     }
 
-    /// What the directory spells in its own way of what was written: that is no difference from then on. What it did not keep
-    /// at all, or made something else, is said.
-    fn spelling(&self, sweep: &Sweep, it: &Ready<'_>, id: &RemoteId) -> Result<Vec<(Field, SmolStr, SmolStr)>, String> {
-        let (Some(to), Some(entry), Some(item)) = (&it.to, sweep.table.get(id), sweep.items.get(id)) else { return Ok(Vec::new()) };
-        let Found::Managed(live) = sweep.table.placed(entry) else { return Ok(Vec::new()) };
-        // What it stands under may be called something else by now; it is the same all the same.
-        let placed = match &it.edit {
-            Edit::Create(target) | Edit::Update(_, target) => target.parent == item.parent,
-            Edit::Delete(_) => true,
-        };
-        let mut spelled = Vec::new();
-        for FieldChange { field, before, after } in live.state.changes(to) {
-            if field.is_place() && placed {
-                continue;
-            }
-            let theirs = item.fields.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone());
-            match (theirs, after) {
-                (Some(theirs), FieldValue::Text(ours)) => spelled.push((field, ours, theirs)),
-                (_, after) => {
-                    let (name, shown) = (field.name(), |value: &FieldValue| match value {
-                        FieldValue::None => "nothing".to_owned(),
-                        FieldValue::Flag(flag) => flag.to_string(),
-                        FieldValue::Text(text) => format!("`{text}`"),
-                        FieldValue::List(list) => format!("`{}`", list.join(", ")),
-                    });
-                    return Err(format!(
-                        "the directory did not keep `{name}`: {} was written, it has {}",
-                        shown(&after),
-                        shown(&before)
-                    ));
-                }
-            }
-        }
-        Ok(spelled)
-    }
-
     /// Does to the secret of an account what a write of the account does to it.
     async fn kill(&self, sweep: &Sweep, secret: Secret, id: &RemoteId, notes: &mut Vec<Note>) -> Result<(), DirectoryError> {
         let note = sweep.secret(id);
@@ -421,6 +385,42 @@ impl<R: Remote> Ledgered<R> {
             }
         }
     }
+}
+
+/// What the directory spells in its own way of what was written: that is no difference from then on. What it did not keep
+/// at all, or made something else, is said.
+fn spelling(sweep: &Sweep, it: &Ready<'_>, id: &RemoteId) -> Result<Vec<(Field, SmolStr, SmolStr)>, String> {
+    let (Some(to), Some(entry), Some(item)) = (&it.to, sweep.table.get(id), sweep.items.get(id)) else { return Ok(Vec::new()) };
+    let Found::Managed(live) = sweep.table.placed(entry) else { return Ok(Vec::new()) };
+    // What it stands under may be called something else by now; it is the same all the same.
+    let placed = match &it.edit {
+        Edit::Create(target) | Edit::Update(_, target) => target.parent == item.parent,
+        Edit::Delete(_) => true,
+    };
+    let mut spelled = Vec::new();
+    for FieldChange { field, before, after } in live.state.changes(to) {
+        if field.is_place() && placed {
+            continue;
+        }
+        let theirs = item.fields.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone());
+        match (theirs, after) {
+            (Some(theirs), FieldValue::Text(ours)) => spelled.push((field, ours, theirs)),
+            (_, after) => {
+                let (name, shown) = (field.name(), |value: &FieldValue| match value {
+                    FieldValue::None => "nothing".to_owned(),
+                    FieldValue::Flag(flag) => flag.to_string(),
+                    FieldValue::Text(text) => format!("`{text}`"),
+                    FieldValue::List(list) => format!("`{}`", list.join(", ")),
+                });
+                return Err(format!(
+                    "the directory did not keep `{name}`: {} was written, it has {}",
+                    shown(&after),
+                    shown(&before)
+                ));
+            }
+        }
+    }
+    Ok(spelled)
 }
 
 /// An object as it is, with another mark.

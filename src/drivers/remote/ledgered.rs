@@ -100,13 +100,14 @@ impl<R: Remote> Ledgered<R> {
     /// knows nothing of marks that are ours.
     async fn check_whole(&self, sweep: &Sweep) -> Result<(), DirectoryError> {
         let incomplete = |cause: String| Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause));
-        if sweep.last == 0 && !self.new_ledger {
-            if let Some(what) = sweep.any_ours() {
-                return incomplete(format!(
-                    "{} is empty, and the directory holds {what}, which is ours: give the ledger that belongs to it with `spec.ledger`, or begin a new one with `--new-ledger`",
-                    self.ledger.name()
-                ));
-            }
+        if sweep.last == 0
+            && !self.new_ledger
+            && let Some(what) = sweep.any_ours()
+        {
+            return incomplete(format!(
+                "{} is empty, and the directory holds {what}, which is ours: give the ledger that belongs to it with `spec.ledger`, or begin a new one with `--new-ledger`",
+                self.ledger.name()
+            ));
         }
         if sweep.items.is_empty() && sweep.last > 0 {
             let past = self.ledger.past(None).await?;

@@ -74,12 +74,11 @@ impl<R: Remote> Ledgered<R> {
         debts: impl Iterator<Item = &'a Debt>,
         run: &Run,
     ) -> Result<Sweep, DirectoryError> {
-        let mut sweep = match known {
-            Some(sweep) => sweep,
-            None => {
-                let held = self.ledger.observe(&run.owner, &Scope::All, std::time::Duration::ZERO).await?;
-                self.fresh(&held).await?
-            }
+        let mut sweep = if let Some(sweep) = known {
+            sweep
+        } else {
+            let held = self.ledger.observe(&run.owner, &Scope::All, std::time::Duration::ZERO).await?;
+            self.fresh(&held).await?
         };
         let ids: Vec<_> = debts.filter_map(|debt| sweep.known(&debt.id)).collect();
         self.reread(&mut sweep, &ids).await?;
@@ -275,8 +274,8 @@ impl<R: Remote> Accounts for Ledgered<R> {
     ) -> Result<bool, DirectoryError> {
         let Some((name, text, note)) = self.link(token, now).await? else { return Ok(false) };
         // Of many who try at once one takes it. It is given back if the directory fails: then nobody has used it.
-        let taken = LinkNote { taken: Some(now), ..note.clone() }.text();
-        if !self.ledger.swap(&name, Some(&text), Some(&taken)).await? {
+        let claimed = LinkNote { taken: Some(now), ..note.clone() }.text();
+        if !self.ledger.swap(&name, Some(&text), Some(&claimed)).await? {
             return Ok(false);
         }
         let password = NewPassword { hash: password.clone(), plain: Some(plain.clone()), must_change: false };
@@ -284,7 +283,7 @@ impl<R: Remote> Accounts for Ledgered<R> {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) => {
-                self.ledger.swap(&name, Some(&taken), Some(&text)).await?;
+                self.ledger.swap(&name, Some(&claimed), Some(&text)).await?;
                 return Err(error);
             }
         }

@@ -134,16 +134,9 @@ impl Sweep {
     pub(super) fn noted(&self, item: &Item) -> (String, Option<&str>) {
         let by_id = format!("{MARK}id:{}", item.id.0);
         let by_reference = item.mark.as_ref().map(|reference| format!("{MARK}{reference}"));
-        match by_reference.filter(|name| self.notes.contains_key(name)) {
-            Some(name) => {
-                let text = self.notes.get(&name).map(String::as_str);
-                (name, text)
-            }
-            None => {
-                let text = self.notes.get(&by_id).map(String::as_str);
-                (by_id, text)
-            }
-        }
+        let name = by_reference.filter(|name| self.notes.contains_key(name)).unwrap_or(by_id);
+        let text = self.notes.get(&name).map(String::as_str);
+        (name, text)
     }
 
     /// Puts an object as it is now in place of what was known of it.

@@ -60,7 +60,7 @@ pub struct Scim {
     service: OnceLock<Service>,
     /// It has turned out that nothing can be changed in part, whatever the service says of itself.
     patchless: AtomicBool,
-    /// What was there when everything was read last: none of it was created since.
+    /// What was there when everything was read last, and what was created since and known to be.
     seen: Mutex<HashSet<RemoteId>>,
     places: Mutex<Option<Arc<Places>>>,
 }

@@ -119,7 +119,9 @@ async fn object(scim: &Scim, service: &Service, edit: &Edit, stop: &Stop) -> Out
         Edit::Create(target) => {
             nests(service, None, target, what)?;
             let resource = create(scim, service, target, what).await?;
-            item(&resource, service, target.kind, what).map(Some)
+            let item = item(&resource, service, target.kind, what)?;
+            scim.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(item.id.clone());
+            Ok(Some(item))
         }
         Edit::Update(before, target) => {
             nests(service, Some(before), target, what)?;
@@ -267,8 +269,8 @@ async fn unmoved(
 ) -> Result<Resource, DirectoryError> {
     let moved = |why: &'static str| DirectoryError::new(what, ErrorKind::Moved).because(why);
     let resource = wire::get(&scim.http, endpoint, id, what).await?.ok_or_else(|| moved("it is gone"))?;
-    let Item { fields, enabled, tag, .. } = item(&resource, service, before.kind, what)?;
-    if tag != before.tag || fields != before.fields || enabled != before.enabled {
+    let now = item(&resource, service, before.kind, what)?;
+    if now.tag != before.tag || now.fields != before.fields || now.enabled != before.enabled {
         return Err(moved("somebody else has changed it"));
     }
     Ok(resource)

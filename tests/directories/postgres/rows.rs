@@ -231,9 +231,9 @@ async fn many_users_change_at_once() {
     let observed = org.observe().await;
     let swap = |from: &str, to: &str| {
         let live = observed.get(&key(from)).unwrap();
-        let mut state = live.state.clone();
-        state.body = observed.get(&key(to)).unwrap().state.body.clone();
-        let action = Action::Update { fields: live.state.changes(&state), to: Box::new(state) };
+        let mut wanted = live.state.clone();
+        wanted.body = observed.get(&key(to)).unwrap().state.body.clone();
+        let action = Action::Update { fields: live.state.changes(&wanted), to: Box::new(wanted) };
         Change { action, remote: Some(live.id.clone()), expect: live.version.clone(), ..delete(&key(from)) }
     };
     let swaps = [swap("user/n/u00002", "user/n/u00003"), swap("user/n/u00003", "user/n/u00002")];
