@@ -305,6 +305,19 @@ async fn a_directory_that_held_things_and_holds_none_is_not_believed() {
 }
 
 #[tokio::test]
+async fn the_first_and_the_last_answer_may_be_lost() {
+    let stage = Stage::new();
+    let org = stage.org();
+    let north = company("north", None);
+    stage.shelf.state().lost = true;
+    assert_eq!(kind_of(org.execute(&create(&north)).await), ErrorKind::Unavailable);
+    assert_eq!(observe(&stage.open(false)).await.unwrap().ours.len(), 1, "its ledger is no empty one");
+    stage.shelf.state().lost = true;
+    assert_eq!(kind_of(org.execute(&delete(&north.key)).await), ErrorKind::Unavailable);
+    assert_eq!(observe(&stage.open(false)).await.unwrap().ours, [], "we set out to delete it");
+}
+
+#[tokio::test]
 async fn a_ledger_belongs_to_one_directory() {
     let stage = Stage::new();
     stage.org().create(company("north", None)).await;

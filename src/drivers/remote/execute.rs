@@ -22,7 +22,7 @@ use super::{
     Edit, Item, Ledgered, Remote,
     decode::{NO_ROLE, marked, target},
     mark::Mark,
-    sweep::{DIRECTORY, LINK, LOSS, LossNote, MARK, REFERENCE, Roles, SECRET, SecretNote, Sweep},
+    sweep::{DIRECTORY, GONE, LINK, LOSS, LossNote, MARK, REFERENCE, Roles, SECRET, SecretNote, Sweep},
 };
 
 /// Changes between two looks at whether to stop, and in one transaction of the ledger.
@@ -155,6 +155,9 @@ impl<R: Remote> Ledgered<R> {
             let note = serde_json::to_string(&LossNote { at: now, losses }).expect("a note is JSON");
             notes.push((lost.to_owned(), Some(note)));
         }
+        // An answer that is lost must not look as if somebody had emptied the directory.
+        let doomed = ready.iter().filter(|it| it.to.is_none());
+        notes.extend(doomed.map(|it| (format!("{GONE}{}", it.id.0), Some(it.change.key.to_string()))));
         let created = ready.iter().filter(|it| it.before.is_none());
         notes.extend(created.filter_map(|it| Some((it.note.clone()?, Some(it.mark.as_ref()?.text())))));
         if !notes.is_empty() {
@@ -313,6 +316,7 @@ impl<R: Remote> Ledgered<R> {
         sweep.table.take(&it.id);
         let Some(mut item) = item else {
             notes.extend(it.note.iter().map(|name| (name.clone(), None)));
+            notes.push((format!("{GONE}{}", it.id.0), None));
             unsecret(sweep, &id, notes);
             sweep.forget(&id);
             return Ok(Executed { id, version: None });

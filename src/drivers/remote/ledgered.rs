@@ -100,7 +100,7 @@ impl<R: Remote> Ledgered<R> {
     /// knows nothing of marks that are ours.
     async fn check_whole(&self, sweep: &Sweep) -> Result<(), DirectoryError> {
         let incomplete = |cause: String| Err(DirectoryError::new("read the directory", ErrorKind::Incomplete).because(cause));
-        if sweep.last == 0
+        if sweep.is_new()
             && !self.new_ledger
             && let Some(what) = sweep.any_ours()
         {
@@ -111,7 +111,7 @@ impl<R: Remote> Ledgered<R> {
         }
         if sweep.items.is_empty() && sweep.last > 0 {
             let past = self.ledger.past(None).await?;
-            let mut left = past.things().filter(|(_, thing)| thing.managed() && !thing.gone);
+            let mut left = past.things().filter(|(id, thing)| thing.managed() && !thing.gone && !sweep.doomed(id));
             let left = left.find_map(|(_, thing)| thing.key.as_ref().filter(|key| key.kind != Kind::Role));
             if let Some(key) = left {
                 return incomplete(format!("an empty list from a directory that held things: the ledger has no deletion of {key}"));
@@ -150,7 +150,7 @@ impl<R: Remote> Directory for Ledgered<R> {
         held.strangers.sort_by(|a, b| a.id.cmp(&b.id));
         let since = Timestamp::now().checked_sub(window).unwrap_or(Timestamp::MIN);
         sweep.spent(&mut held.spent, since);
-        held.applied.begins = sweep.last == 0 && sweep.any_ours().is_some();
+        held.applied.begins = sweep.is_new() && sweep.any_ours().is_some();
         *known = Some(sweep);
         Ok(held)
     }

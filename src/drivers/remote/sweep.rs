@@ -26,6 +26,7 @@ pub(super) const MARK: &str = "mark/";
 pub(super) const SECRET: &str = "secret/";
 pub(super) const LINK: &str = "link/";
 pub(super) const LOSS: &str = "loss/";
+pub(super) const GONE: &str = "gone/";
 pub(super) const DIRECTORY: &str = "directory";
 
 /// What references to marks in the ledger begin with.
@@ -188,6 +189,16 @@ impl Sweep {
                 *spent.0.entry(namespace).or_default() += count;
             }
         }
+    }
+
+    /// Whether the ledger knows nothing: not even which directory it belongs to, which is noted before the first write.
+    pub(super) fn is_new(&self) -> bool {
+        self.last == 0 && !self.notes.contains_key(DIRECTORY)
+    }
+
+    /// Whether we set out to delete an object, whatever became of that.
+    pub(super) fn doomed(&self, id: &RemoteId) -> bool {
+        self.notes.contains_key(&format!("{GONE}{}", id.0))
     }
 
     /// Something here that bears our mark, or a reference to one.
