@@ -27,7 +27,7 @@ use tenantry::{
     model::{Field, Kind, PasswordHash, PlainPassword, RemoteId},
 };
 
-use server::{Server, Tree};
+use server::{Server, Tree, open_at};
 
 use crate::{conformance::Trouble, proxy::Proxy};
 
@@ -49,7 +49,7 @@ fn troubled() -> ((TempDir, Tree, Proxy), Arc<dyn Directory>, Trouble) {
     let server = tree.url().strip_prefix("ldap://").unwrap().parse().unwrap();
     let proxy = Proxy::tcp(server, SEED.fetch_add(1, Ordering::Relaxed));
     let url = format!("ldap://{}", proxy.address());
-    let remote = Tree::open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let remote = open_at(&url, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
     let trouble = proxy.switch();
     ((folder, tree, proxy), Arc::new(Ledgered::new(remote, ledger, false)), trouble)
@@ -101,7 +101,7 @@ async fn swept(ldap: &Ldap) -> Vec<Item> {
 /// The object as a sweep and a look at it alone have it: both must say the same.
 async fn found(ldap: &Ldap, id: &RemoteId) -> Item {
     let item = swept(ldap).await.into_iter().find(|item| item.id == *id).unwrap();
-    assert_eq!(ldap.read(&[(item.kind, id.clone())], &roles()).await.unwrap(), [item.clone()]);
+    assert_eq!(ldap.read(&[(item.kind, id.clone())], &roles()).await.unwrap(), std::slice::from_ref(&item));
     item
 }
 
@@ -244,10 +244,10 @@ async fn what_is_somebody_else_s_survives_every_edit() {
     let target = Target { fields: mara.fields.clone(), role: None, ..user("mara", Some(people)) };
     let before = tree.entry(&dn);
     let adopted = one(&ldap, Edit::Update(Box::new(mara.clone()), target.clone())).await.unwrap().unwrap();
-    let mark = format!("labeledURI: urn:tenantry:mark {}", target.mark.clone().unwrap());
+    let line = format!("labeledURI: urn:tenantry:mark {}", target.mark.clone().unwrap());
     assert_eq!(
         tree.entry(&dn),
-        [before.clone(), vec![mark]].concat().into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+        [before.clone(), vec![line]].concat().into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     );
 
     // Every field of ours changes, and goes; what is not ours stays.
@@ -264,10 +264,10 @@ async fn what_is_somebody_else_s_survives_every_edit() {
     let changed = Target { fields: fields.clone(), ..target.clone() };
     let changed = one(&ldap, Edit::Update(Box::new(adopted), changed)).await.unwrap().unwrap();
     assert_eq!(changed.fields, fields);
-    let bare = Target { fields: fields[..2].to_vec(), mark: None, ..target };
-    let bare = one(&ldap, Edit::Update(Box::new(changed), bare)).await.unwrap().unwrap();
-    assert_eq!(bare.fields, fields[..2]);
-    assert_eq!(found(&ldap, &bare.id).await, bare);
+    let least = Target { fields: fields[..2].to_vec(), mark: None, ..target };
+    let least = one(&ldap, Edit::Update(Box::new(changed), least)).await.unwrap().unwrap();
+    assert_eq!(least.fields, fields[..2]);
+    assert_eq!(found(&ldap, &least.id).await, least);
     let after = tree.entry(&format!("uid=mara.l,ou=people,{base}"));
     for kept in before.iter().filter(|line| {
         let (name, value) = line.split_once(": ").unwrap();
@@ -441,20 +441,20 @@ async fn a_part_is_never_taken_for_the_whole() {
     assert_eq!(error.kind, ErrorKind::Incomplete);
     assert!(error.chain().contains("elsewhere.example"), "{}", error.chain());
 
-    let nowhere = Tree::open_at(&tree.url(), "ou=nowhere,dc=test", "cn=tenantry,dc=test", "service").unwrap();
+    let nowhere = open_at(&tree.url(), "ou=nowhere,dc=test", "cn=tenantry,dc=test", "service").unwrap();
     assert_eq!(nowhere.sweep(&roles()).await.unwrap_err().kind, ErrorKind::Incomplete);
 }
 
 #[tokio::test]
 async fn whoever_has_not_the_right_is_told() {
     let tree = Server::alone().tree();
-    let open = |dn: &str, password: &str| Tree::open_at(&tree.url(), tree.base(), dn, password);
+    let open = |dn: &str, password: &str| open_at(&tree.url(), tree.base(), dn, password);
     let wrong = open("cn=tenantry,dc=test", "wrong").unwrap().sweep(&roles()).await.unwrap_err();
     assert_eq!(wrong.kind, ErrorKind::Refused);
     assert!(!wrong.chain().contains("wrong\""), "{}", wrong.chain());
     assert_eq!(open("cn=tenantry,dc=test", "").err().unwrap().kind, ErrorKind::Refused, "nobody signs in without a password");
     for url in ["http://x", "ldap://", "ldaps://[::1]:636", "x"] {
-        assert_eq!(Tree::open_at(url, tree.base(), "cn=x", "x").err().unwrap().kind, ErrorKind::Rejected, "{url}");
+        assert_eq!(open_at(url, tree.base(), "cn=x", "x").err().unwrap().kind, ErrorKind::Rejected, "{url}");
     }
 
     // The rules of the documentation are enough for everything above, and for nothing else.
@@ -469,7 +469,7 @@ async fn whoever_has_not_the_right_is_told() {
     ] {
         assert!(!as_us(&forbidden), "{forbidden}");
     }
-    let elsewhere = Tree::open_at(&tree.url(), "dc=test", "cn=tenantry,dc=test", "service").unwrap();
+    let elsewhere = open_at(&tree.url(), "dc=test", "cn=tenantry,dc=test", "service").unwrap();
     let refused = one(&elsewhere, Edit::Create(place(Kind::Company, "north", None))).await;
     assert_eq!(refused, Err(ErrorKind::Refused));
 }
@@ -530,7 +530,7 @@ async fn a_socket_will_do() {
     let server = Server::alone();
     let tree = server.tree();
     let socket = format!("ldapi://{}%2Fsocket", server.folder().to_str().unwrap().replace('/', "%2F"));
-    let ldap = Tree::open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
+    let ldap = open_at(&socket, tree.base(), "cn=tenantry,dc=test", "service").unwrap();
     create(&ldap, user("mara", None)).await;
     assert_eq!(swept(&ldap).await.len(), 1);
 }

@@ -88,6 +88,13 @@ fn serve(folder: &Path, options: &[String]) -> (Child, u16) {
     (child, value("PORT").parse().unwrap())
 }
 
+/// The driver, as anybody, anywhere.
+pub(super) fn open_at(url: &str, base: &str, dn: &str, password: &str) -> Result<Ldap, DirectoryError> {
+    let settings =
+        LdapSettings { url: url.into(), base_dn: base.into(), bind_dn: dn.into(), password: SecretSource::File("unused".into()) };
+    Ldap::open(&settings, super::secret(password))
+}
+
 /// An empty folder of a server.
 pub(super) struct Tree {
     port: u16,
@@ -105,17 +112,7 @@ impl Tree {
 
     /// The driver, as the account that has no more rights than it needs.
     pub(super) fn open(&self) -> Ldap {
-        Self::open_at(&self.url(), &self.base, "cn=tenantry,dc=test", "service").unwrap()
-    }
-
-    pub(super) fn open_at(url: &str, base: &str, dn: &str, password: &str) -> Result<Ldap, DirectoryError> {
-        let settings = LdapSettings {
-            url: url.into(),
-            base_dn: base.into(),
-            bind_dn: dn.into(),
-            password: SecretSource::File("unused".into()),
-        };
-        Ldap::open(&settings, super::secret(password))
+        open_at(&self.url(), &self.base, "cn=tenantry,dc=test", "service").unwrap()
     }
 
     fn run(&self, program: &str, dn: &str, password: &str, arguments: &[&str], input: &str) -> Output {
