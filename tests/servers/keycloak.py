@@ -9,6 +9,7 @@ Nobody can reach it from outside, and nothing in it is anybody's: the administra
 
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -30,7 +31,8 @@ server = None
 
 def end(*_):
     if server is not None:
-        server.kill()
+        # The leash ends Java, and `kc.sh` ends with it.
+        server.stdin.close()
         server.wait()
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
@@ -53,20 +55,30 @@ def free_port():
                 continue
 
 
+def java():
+    """What `kc.sh` takes for Java: Java on a leash. It does not become Java but waits for it, so a leash of its own would end it
+    and leave Java behind."""
+    path = os.path.join(folder, "java")
+    program = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    with open(path, "w") as script:
+        script.write(f'#!/bin/sh\nexec {shlex.quote(leash)} {shlex.quote(program)} "$@"\n')
+    os.chmod(path, 0o755)
+    return path
+
+
 def start(port):
     environment = os.environ | {
+        "JAVA": java(),
         "KC_BOOTSTRAP_ADMIN_USERNAME": user,
         "KC_BOOTSTRAP_ADMIN_PASSWORD": password,
         "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m",
         # Half the CPU time of a start goes into compiling better than a test needs.
         "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1",
     }
-    # Should we be killed, the other end of the pipe is closed with us, and the leash does what we could not. A server that
-    # was built before is what `kc.sh` becomes, and no child of it.
+    # Should we be killed, the other end of the pipe is closed with us, and the leash does what we could not.
     with open(log, "w") as out:
         return subprocess.Popen(
             [
-                leash,
                 os.path.join(home, "bin", "kc.sh"),
                 "start",
                 "--optimized",
