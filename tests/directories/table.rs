@@ -37,6 +37,8 @@ fn keycloak(companies: KeycloakCompanies) -> Keycloak {
 }
 
 fn columns() -> Vec<Column> {
+    // What `main` does first; another test may have been faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let all = |_: Kind| Field::ALL.into();
     let source = || SecretSource::Env("X".into());
     let scim = ScimSettings { url: "https://id.example/scim/v2".into(), token: source() };
