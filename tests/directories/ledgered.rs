@@ -408,10 +408,11 @@ async fn what_the_server_spells_in_its_own_way_is_no_difference() {
         org.create(state.clone()).await;
         // Somebody else's edit is one.
         let id = org.live(&state.key).await.id;
-        let mut items = stage.shelf.state();
-        let fields = &mut items.items.get_mut(&id).unwrap().fields;
-        *fields.iter_mut().find(|(field, _)| *field == Field::DisplayName).unwrap() = (Field::DisplayName, "Mara".into());
-        drop(items);
+        {
+            let mut state = stage.shelf.state();
+            let fields = &mut state.items.get_mut(&id).unwrap().fields;
+            *fields.iter_mut().find(|(field, _)| *field == Field::DisplayName).unwrap() = (Field::DisplayName, "Mara".into());
+        }
         let Body::User(found) = org.live(&state.key).await.state.body else { panic!() };
         assert_eq!(found.display_name, Some(line("Mara")));
     }

@@ -145,7 +145,7 @@ fn it_says_how_it_is_and_of_nobody_who() {
 fn a_directory_that_cannot_be_says_so() {
     let bench = Bench::with(
         "cannot",
-        &json!({ "directory": { "scim": { "url": "https://id.invalid/scim/v2", "token": { "secretRef": { "name": "scim", "key": "token" } } } } }),
+        &json!({ "directory": { "thingsboard": { "url": "https://iot.invalid", "apiKey": { "secretRef": { "name": "iot", "key": "key" } } } } }),
         &[],
     );
     bench.apply([company("north"), user("anna")]);

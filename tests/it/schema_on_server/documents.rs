@@ -124,7 +124,7 @@ fn directories() -> Vec<Value> {
     let choices = [
         json!({ "scim": { "url": url, "token": secret } }),
         json!({ "keycloak": { "url": url, "realm": "acme", "clientId": "tenantry", "clientSecret": secret,
-            "companies": "groups", "roles": "realm", "rootCompany": "acme" } }),
+            "companies": "groups", "roles": "realm", "rootCompany": "acme", "invites": "tenantry" } }),
         json!({ "ldap": { "url": "ldaps://id.example", "baseDn": "dc=x", "bindDn": "cn=x", "password": secret } }),
         json!({ "thingsboard": { "url": url, "apiKey": secret } }),
         json!({ "postgres": database }),

@@ -82,8 +82,12 @@ async fn what_cannot_be_served_is_said() {
     std::fs::write(world.folder.path().join("tenantry.yaml"), project).unwrap();
     for words in [&["serve"][..], &["verify-password", "mara"]] {
         let (code, text) = run(words);
-        assert!(code == 3 && text.contains("this directory checks passwords itself"), "{text}");
+        assert!(code == 3 && text.contains("the environment variable T is not set"), "{text}");
     }
+    let mut verify = binary(world.folder.path());
+    let output = verify.args(["verify-password", "mara"]).env("T", "x").stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("this directory checks passwords itself"), "{text}");
 }
 
 #[tokio::test]
