@@ -324,6 +324,25 @@ impl DirectoryError {
         self
     }
 
+    /// The same failure, for another who failed of it. A cause is not copied: what it says is.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Self { operation, kind, source } = self;
+        let same = Self::new(operation.as_str(), kind.clone());
+        match source {
+            Some(source) => same.because(chain(&**source)),
+            None => same,
+        }
+    }
+
+    /// The same failure, of something else that came to nothing by it.
+    #[must_use]
+    pub fn of(&self, operation: impl Into<String>) -> Self {
+        let Self { operation: first, kind, source } = self;
+        let cause = source.as_ref().map_or_else(|| format!("cannot {first}"), |source| chain(&**source));
+        Self::new(operation, kind.clone()).because(cause)
+    }
+
     /// The failure with every cause, on one line.
     pub fn chain(&self) -> String {
         chain(self)

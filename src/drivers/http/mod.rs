@@ -4,6 +4,11 @@
 //! What it knows: HTTP. What it must not know: any vendor. It follows no redirect, so that a credential goes nowhere but where
 //! the project says; it believes no answer that is cut short, too large, or a page for people.
 
+#![cfg_attr(
+    not(all(feature = "keycloak", feature = "scim")),
+    allow(dead_code, unused_imports, reason = "some of it only one driver needs")
+)]
+
 mod answer;
 mod meter;
 mod request;
@@ -31,9 +36,7 @@ use crate::directory::{DirectoryError, ErrorKind, Traffic};
 
 pub(crate) use answer::{Answer, Status};
 pub(crate) use request::{Request, Verb};
-#[cfg_attr(not(feature = "scim"), allow(unused_imports, reason = "of one driver"))]
 pub(crate) use tokens::Fixed;
-#[cfg_attr(not(feature = "keycloak"), allow(unused_imports, reason = "of one driver"))]
 pub(crate) use tokens::{Bearer, ClientCredentials, Tokens};
 
 /// How a client goes about it.
@@ -97,10 +100,10 @@ impl Wire {
     /// Sends a request as it is: one that carries its own proof of who we are.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, DirectoryError> {
         let answer = retry::persist(request, self.patience(), || self.once(request, None)).await?;
-        match answer.status {
-            Status::Unauthorized => Err(answer.error(&request.what, ErrorKind::Refused)),
-            _ => Ok(answer),
+        if answer.status == Status::Unauthorized {
+            return Err(answer.error(&request.what, ErrorKind::Refused));
         }
+        Ok(answer)
     }
 
     fn patience(&self) -> Patience {
@@ -140,16 +143,15 @@ impl Client {
             }
             let fresh = self.tokens.bearer(Some(&bearer)).await.map_err(Failure::last)?;
             let answer = self.wire.once(request, Some(&fresh)).await?;
-            match answer.status {
-                Status::Unauthorized => Err(Failure::last(answer.error(&request.what, ErrorKind::Refused))),
-                _ => Ok(answer),
+            if answer.status == Status::Unauthorized {
+                return Err(Failure::last(answer.error(&request.what, ErrorKind::Refused)));
             }
+            Ok(answer)
         })
         .await
     }
 
     /// The same server and tokens by a connection of its own: for a runtime that is another one.
-    #[cfg_attr(not(feature = "keycloak"), allow(dead_code, reason = "of one driver"))]
     pub(crate) fn alone(&self, tuning: Tuning) -> Result<Self, DirectoryError> {
         Ok(Self { wire: Wire::new(self.wire.base.as_str(), tuning)?, tokens: Arc::clone(&self.tokens) })
     }

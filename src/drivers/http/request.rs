@@ -55,7 +55,6 @@ impl Request {
     }
 
     /// With a parameter behind the path.
-    #[allow(clippy::needless_pass_by_value, reason = "callers give numbers and texts alike")]
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "numbers and texts read best as they are")]
     pub(crate) fn query(mut self, name: &'static str, value: impl ToString) -> Self {

@@ -25,7 +25,6 @@ pub(crate) trait Tokens: Send + Sync {
 }
 
 /// One token, for ever.
-#[cfg_attr(not(feature = "scim"), allow(dead_code, reason = "of one driver"))]
 pub(crate) struct Fixed(pub(crate) SecretString);
 
 #[async_trait]
@@ -60,7 +59,6 @@ struct Granted {
 
 impl ClientCredentials {
     /// Asks the endpoint at `path` of the same server.
-    #[cfg_attr(not(feature = "keycloak"), allow(dead_code, reason = "of one driver"))]
     pub(crate) fn new(wire: Arc<Wire>, path: &[&str], client: &str, secret: SecretString) -> Self {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
         Self { wire, path, client: client.to_owned(), secret, held: Mutex::new(None) }

@@ -47,7 +47,7 @@ impl Keycloak {
     pub(super) async fn carry_out(&self, edits: &[Edit], stop: &Stop) -> Vec<Outcome> {
         let batch = match self.batch(edits).await {
             Ok(batch) => batch,
-            Err(error) => return edits.iter().map(|_| Err(again(&error))).collect(),
+            Err(error) => return edits.iter().map(|_| Err(error.again())).collect(),
         };
         let mut importable: Vec<(usize, &Target)> = Vec::new();
         let mut jobs: Vec<Vec<(usize, &Edit)>> = Vec::new();
@@ -457,13 +457,4 @@ fn as_target(item: &Item) -> Target {
 fn suffix() -> SmolStr {
     let id = uuid::Uuid::now_v7().simple().to_string();
     format_smolstr!("{}", &id[id.len() - 4..])
-}
-
-/// The same failure for each of several edits.
-fn again(error: &DirectoryError) -> DirectoryError {
-    let same = DirectoryError::new(error.operation.as_str(), error.kind.clone());
-    match &error.source {
-        Some(source) => same.because(crate::directory::chain(&**source)),
-        None => same,
-    }
 }

@@ -26,7 +26,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::SmolStr;
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::{
@@ -193,15 +193,5 @@ impl Remote for Ldap {
 
     fn traffic(&self) -> Traffic {
         self.0.server.traffic()
-    }
-}
-
-/// A failure again, for another who failed of the same.
-fn again(error: &DirectoryError) -> DirectoryError {
-    let DirectoryError { operation, kind, source } = error;
-    let same = DirectoryError::new(operation.clone(), kind.clone());
-    match source {
-        Some(source) => same.because(source.to_smolstr().to_string()),
-        None => same,
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     directory::{DirectoryError, ErrorKind, Traffic},
 };
 
-use super::{again, answer};
+use super::answer;
 
 /// How long it may take to reach the server, and to agree on TLS.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -141,13 +141,13 @@ impl Server {
         if let Some((until, error)) = &connection.failed
             && Instant::now() < *until
         {
-            return Err(again(error));
+            return Err(error.again());
         }
         let since = Instant::now();
         let opened = async {
             let mut ldap = self.connect().await?;
             self.sign_in(&mut ldap, &self.bind_dn, self.password.expose_secret()).await?;
-            Ok(ldap)
+            Ok::<_, DirectoryError>(ldap)
         };
         match opened.await {
             Ok(ldap) => {
@@ -158,7 +158,7 @@ impl Server {
             }
             Err(error) => {
                 let slow = since.elapsed() >= CONNECT;
-                *connection = Connection { open: None, failed: slow.then(|| (Instant::now() + CONNECT, again(&error))) };
+                *connection = Connection { open: None, failed: slow.then(|| (Instant::now() + CONNECT, error.again())) };
                 Err(error)
             }
         }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    Inner, WIDTH, again,
+    Inner, WIDTH,
     answer::{self, ENTRY_EXISTS, NO_SUCH_OBJECT, NOT_A_LEAF},
     attributes::{self, field},
     entry::Entry,
@@ -234,7 +234,7 @@ impl Inner {
         for (role, (dns, places)) in by_role {
             if let Err(error) = self.enrol(&role, enter, &dns).await {
                 for place in places {
-                    written[place] = Err(again(&error));
+                    written[place] = Err(error.again());
                 }
             }
         }

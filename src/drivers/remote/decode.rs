@@ -8,6 +8,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::{
     drivers::{
         rows::{Found, Write},
+        sql::audit::hex,
         table::Entry,
     },
     model::{Body, Field, FieldValue, Key, Kind, Name, Namespace, RemoteId, State, ValueError, Version},
@@ -213,7 +214,7 @@ pub(super) fn version(found: &Found, parent: Option<&RemoteId>) -> Version {
         },
     };
     let hash = Sha256::digest(serde_json::to_vec(&hashed).expect("values of the model are JSON"));
-    Version(hash[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    Version(hex(&hash[..12]).into())
 }
 
 /// The mark of an object after a write; none after a release.

@@ -14,7 +14,6 @@ use crate::{
         table::{self, Entry},
     },
     model::{Field, FieldChange, FieldValue, Kind, Namespace, RemoteId, State},
-    observed::Scope,
     plan::{Action, Change},
 };
 
@@ -79,21 +78,14 @@ impl<R: Remote> Ledgered<R> {
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    /// What is known of the directory; read where nothing is.
+    /// What is known of the directory; read where nothing is. `anew`: Roles have changed in the ledger.
     async fn ready(&self, known: Option<Sweep>, anew: bool, run: &Run) -> Result<Sweep, DirectoryError> {
-        match known {
-            Some(sweep) if !anew => Ok(sweep),
-            Some(mut sweep) => {
-                let held = self.ledger.observe(&run.owner, &Scope::All, std::time::Duration::ZERO).await?;
-                sweep.roles = Roles::of(&held);
-                sweep.last = self.ledger.last().await?;
-                Ok(sweep)
-            }
-            None => {
-                let held = self.ledger.observe(&run.owner, &Scope::All, std::time::Duration::ZERO).await?;
-                self.fresh(&held).await
-            }
+        let mut sweep = self.known(known, run).await?;
+        if anew {
+            sweep.roles = Roles::of(&self.roles(&run.owner).await?);
+            sweep.last = self.ledger.last().await?;
         }
+        Ok(sweep)
     }
 
     /// Carries out one chunk; says whether it is known afterwards what there is.
@@ -466,20 +458,15 @@ pub(super) fn unsecret(sweep: &Sweep, id: &RemoteId, notes: &mut Vec<Note>) {
     notes.extend(link.map(|link| (format!("{LINK}{link}"), None)));
 }
 
+/// The same failure, of a change.
+fn alike(error: &DirectoryError, change: &Change) -> DirectoryError {
+    error.of(rows::failure(change, error.kind.clone()).operation)
+}
+
 /// Puts back into the table what was there before a change that came to nothing.
 fn undo(sweep: &mut Sweep, it: &Ready<'_>) {
     sweep.table.take(&it.id);
     if let Some(before) = &it.before {
         let _ = sweep.table.put_as_it_is(before.clone());
-    }
-}
-
-/// The same failure, said of a change.
-fn alike(error: &DirectoryError, change: &Change) -> DirectoryError {
-    let DirectoryError { operation, kind, source } = error;
-    let failure = rows::failure(change, kind.clone());
-    match source {
-        Some(source) => failure.because(crate::directory::chain(&**source)),
-        None => failure.because(format!("cannot {operation}")),
     }
 }

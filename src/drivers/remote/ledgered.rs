@@ -1,6 +1,6 @@
 //! A [`Remote`] and a ledger, as a directory.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, Traffic},
     drivers::ledger::Ledger,
-    model::{Kind, Name},
+    model::{Key, Kind, Name, RemoteId},
     observed::{Capabilities, Observed, Scope, Settings},
     plan::Change,
 };
@@ -55,19 +55,31 @@ impl<R: Remote> Ledgered<R> {
         Ok(sweep)
     }
 
-    /// The sweep with everything that a scope names read again; all of it where somebody else has written to the ledger.
-    async fn refreshed(&self, mut sweep: Sweep, keys: &Scope, held: &Observed) -> Result<Sweep, DirectoryError> {
-        let keys = match keys {
-            Scope::Only(keys) if self.ledger.last().await? == sweep.last => keys,
-            Scope::Only(_) | Scope::All => return self.fresh(held).await,
-        };
+    /// What the ledger itself holds, which is Roles.
+    pub(super) async fn roles(&self, owner: &Name) -> Result<Observed, DirectoryError> {
+        self.ledger.observe(owner, &Scope::All, Duration::ZERO).await
+    }
+
+    /// What is known of the directory; read where nothing is.
+    pub(super) async fn known(&self, known: Option<Sweep>, run: &Run) -> Result<Sweep, DirectoryError> {
+        match known {
+            Some(sweep) => Ok(sweep),
+            None => self.fresh(&self.roles(&run.owner).await?).await,
+        }
+    }
+
+    /// The sweep with some keys read again; all of it where somebody else has written to the ledger.
+    async fn refreshed(&self, mut sweep: Sweep, keys: &BTreeSet<Key>, held: &Observed) -> Result<Sweep, DirectoryError> {
+        if self.ledger.last().await? != sweep.last || sweep.roles != Roles::of(held) {
+            return self.fresh(held).await;
+        }
         let ids: Vec<_> = keys.iter().filter_map(|key| sweep.known(sweep.table.id(key)?)).collect();
         self.reread(&mut sweep, &ids).await?;
         Ok(sweep)
     }
 
     /// Reads some objects again.
-    pub(super) async fn reread(&self, sweep: &mut Sweep, ids: &[(Kind, crate::model::RemoteId)]) -> Result<(), DirectoryError> {
+    pub(super) async fn reread(&self, sweep: &mut Sweep, ids: &[(Kind, RemoteId)]) -> Result<(), DirectoryError> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -140,8 +152,8 @@ impl<R: Remote> Directory for Ledgered<R> {
         let mut known = self.sweep.lock().await;
         // Until this one is complete nothing is known.
         let sweep = match (known.take(), scope) {
-            (Some(sweep), Scope::Only(_)) if sweep.roles == Roles::of(&held) => self.refreshed(sweep, scope, &held).await?,
-            (Some(_) | None, Scope::Only(_) | Scope::All) => self.fresh(&held).await?,
+            (Some(sweep), Scope::Only(keys)) => self.refreshed(sweep, keys, &held).await?,
+            (None, Scope::Only(_)) | (Some(_) | None, Scope::All) => self.fresh(&held).await?,
         };
         let (ours, strangers) = sweep.table.look();
         // Roles sort before everything else.

@@ -13,9 +13,10 @@ use crate::{
     drivers::{
         ledger::{Deed, Note},
         rows::Found,
+        sql::audit::hex,
     },
     model::{Key, Kind, Name, PasswordHash, PlainPassword, RemoteId, TokenHash, Username},
-    observed::{CredentialMark, Live, Scope},
+    observed::{CredentialMark, Live},
 };
 
 use super::{
@@ -51,11 +52,9 @@ fn moved(debt: &Debt) -> DirectoryError {
     failure(debt, ErrorKind::Moved).because("it does not owe this credential any more, or cannot sign in")
 }
 
-/// The same failure for another account.
+/// The same failure, of another account.
 fn alike(error: &DirectoryError, debt: &Debt) -> DirectoryError {
-    let DirectoryError { operation, kind, source } = error;
-    let cause = source.as_ref().map_or_else(|| format!("cannot {operation}"), |source| crate::directory::chain(&**source));
-    failure(debt, kind.clone()).because(cause)
+    error.of(failure(debt, error.kind.clone()).operation)
 }
 
 /// The account that owes this, as it was just read.
@@ -74,12 +73,7 @@ impl<R: Remote> Ledgered<R> {
         debts: impl Iterator<Item = &'a Debt>,
         run: &Run,
     ) -> Result<Sweep, DirectoryError> {
-        let mut sweep = if let Some(sweep) = known {
-            sweep
-        } else {
-            let held = self.ledger.observe(&run.owner, &Scope::All, std::time::Duration::ZERO).await?;
-            self.fresh(&held).await?
-        };
+        let mut sweep = self.known(known, run).await?;
         let ids: Vec<_> = debts.filter_map(|debt| sweep.known(&debt.id)).collect();
         self.reread(&mut sweep, &ids).await?;
         Ok(sweep)
@@ -230,7 +224,7 @@ fn remarked(sweep: &Sweep, id: &RemoteId, on_object: bool, credential: &Credenti
 fn note(issue: &Issue, live: &Live, notes: &mut Vec<Note>) {
     let Issue { debt, secret, until } = issue;
     let link = match secret {
-        NewSecret::Link(token) => Some(hex(token)),
+        NewSecret::Link(token) => Some(hex(token.expose())),
         NewSecret::Password { hash: _, plain: _, must_change: _ } | NewSecret::Invitation(_) => None,
     };
     let note = SecretNote { until: *until, link: link.clone(), buried: false };
@@ -247,10 +241,6 @@ fn note(issue: &Issue, live: &Live, notes: &mut Vec<Note>) {
         };
         notes.push((format!("{LINK}{link}"), Some(note.text())));
     }
-}
-
-fn hex(token: &TokenHash) -> String {
-    token.expose().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The directory checks passwords itself; what is ours are the links of our mails.
@@ -322,8 +312,7 @@ impl LinkNote {
 impl<R: Remote> Ledgered<R> {
     /// Sets the password of an account that can sign in, and still is whose it was.
     async fn set(&self, note: &LinkNote, password: &NewPassword) -> Result<bool, DirectoryError> {
-        let held = self.ledger.observe(&note.owner, &Scope::All, std::time::Duration::ZERO).await?;
-        let (roles, notes) = (Roles::of(&held), self.ledger.notes().await?);
+        let (roles, notes) = (Roles::of(&self.roles(&note.owner).await?), self.ledger.notes().await?);
         let items = self.remote.read(&[(Kind::User, note.id.clone())], &roles.native).await?;
         let sweep = Sweep::of(self.remote.marks(), items, notes, roles, 0);
         let able = match sweep.table.get(&note.id).map(|entry| &entry.found) {
@@ -338,7 +327,7 @@ impl<R: Remote> Ledgered<R> {
 
     /// The note of a link that can be used at the time `now`.
     async fn link(&self, token: &TokenHash, now: Timestamp) -> Result<Option<(String, String, LinkNote)>, DirectoryError> {
-        let name = format!("{LINK}{}", hex(token));
+        let name = format!("{LINK}{}", hex(token.expose()));
         let Some(text) = self.ledger.notes().await?.remove(&name) else { return Ok(None) };
         let note: LinkNote = serde_json::from_str(&text)
             .map_err(|error| DirectoryError::new("read the ledger", ErrorKind::Incomplete).because(error))?;

@@ -17,7 +17,6 @@ use super::{
     resource::Resource,
     service::{GROUP, Service},
     wire::{self, Op, Patched},
-    write::again,
 };
 
 /// Members that one request adds or takes out: AWS takes no more.
@@ -69,7 +68,7 @@ impl Scim {
             Group::Id(id) => vec![id.clone()],
             Group::Role(role) => match self.role(service, places, role, moves[0].step).await {
                 Ok(ids) => ids,
-                Err(error) => return moves.iter().map(|it| (it.at, again(&error))).collect(),
+                Err(error) => return moves.iter().map(|it| (it.at, error.again())).collect(),
             },
         };
         let mut failed = Vec::new();
@@ -127,7 +126,7 @@ impl Scim {
             Err(error) => error,
         };
         if moves.len() == 1 || error.kind != ErrorKind::Rejected {
-            return moves.iter().map(|it| (it.at, again(&error))).collect();
+            return moves.iter().map(|it| (it.at, error.again())).collect();
         }
         let mut failed = Vec::new();
         for it in moves {

@@ -22,7 +22,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -31,7 +30,7 @@ use crate::{
     credential,
     directory::{DirectoryError, ErrorKind, Stop, Traffic},
     drivers::{
-        http::{Client, Fixed, Status, Tuning, Verb, Wire},
+        http::{Client, Fixed, Status, Tuning, Verb, Wire, each},
         remote::{Edit, Item, Marks, NewPassword, Remote},
     },
     manifest::ScimSettings,
@@ -49,7 +48,7 @@ const UNKNOWN: u32 = 64;
 
 /// What comes of some requests, [`CONCURRENCY`] at a time, in the order given.
 async fn all<F: Future>(requests: Vec<F>) -> Vec<F::Output> {
-    stream::iter(requests).buffered(CONCURRENCY).collect().await
+    each(CONCURRENCY, requests, |request| request).await
 }
 
 /// A SCIM service.

@@ -30,11 +30,11 @@ type Outcome = Result<Option<Item>, DirectoryError>;
 pub(super) async fn write(scim: &Scim, edits: &[Edit], stop: &Stop) -> Vec<Outcome> {
     let ready = async {
         let service = scim.service().await?;
-        Ok((service, scim.places(service).await?))
+        Ok::<_, DirectoryError>((service, scim.places(service).await?))
     };
     let (service, places) = match ready.await {
         Ok(ready) => ready,
-        Err(error) => return edits.iter().map(|_| Err(again(&error))).collect(),
+        Err(error) => return edits.iter().map(|_| Err(error.again())).collect(),
     };
     let due: Vec<_> = edits.iter().map(|edit| object(scim, service, edit, stop)).collect();
     let mut outcomes = all(due).await;
@@ -279,13 +279,4 @@ async fn unmoved(
 async fn read_back(scim: &Scim, (endpoint, id): (&str, &str), what: &str) -> Result<Resource, DirectoryError> {
     let found = wire::get(&scim.http, endpoint, id, what).await?;
     found.ok_or_else(|| DirectoryError::new(what, ErrorKind::Moved).because("it is gone"))
-}
-
-/// The same failure once more.
-pub(super) fn again(error: &DirectoryError) -> DirectoryError {
-    let copy = DirectoryError::new(error.operation.clone(), error.kind.clone());
-    match &error.source {
-        Some(cause) => copy.because(cause.to_string()),
-        None => copy,
-    }
 }
