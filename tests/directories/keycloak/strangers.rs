@@ -110,7 +110,7 @@ async fn three_thousand_strangers_are_taken_over_and_nobody_is_touched() {
 
     let (status, told) = tenantry(folder.path(), &["plan", "-v"]);
     assert_eq!(status, 2, "{told}");
-    let (status, told) = tenantry(folder.path(), &["apply", "--yes", "--max-creates", "0"]);
+    let (status, told) = tenantry(folder.path(), &["apply", "--yes", "--allow-creates", "0"]);
     assert_eq!(status, 0, "{told}");
     let after = everything(&realm).await;
     for (name, was) in &before {

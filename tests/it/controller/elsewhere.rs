@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Bench, company, condition, is_ready, user, user_with};
-use crate::cluster::{Call, Cluster, SYSTEM, unique};
+use crate::cluster::{Call, SYSTEM, unique};
 
 /// A `PostgreSQL` server with throw-away data; it ends with its standard input.
 struct Postgres {
