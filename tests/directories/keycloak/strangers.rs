@@ -85,7 +85,7 @@ async fn three_thousand_strangers_are_taken_over_and_nobody_is_touched() {
     let mut users: Vec<Value> = (0..USERS - odd().len()).map(one).collect();
     users[1]["credentials"] = json!([{ "type": "password", "value": "a word of hers", "temporary": false }]);
     users.extend(odd().into_iter().map(|(user, _)| user));
-    for chunk in users.chunks(100) {
+    for chunk in users.chunks(20) {
         let (status, answer) = realm.post("partialImport", json!({ "ifResourceExists": "FAIL", "users": chunk })).await;
         assert_eq!(status, 200, "{answer}");
     }
