@@ -349,6 +349,11 @@ impl Session {
         pipeline::plan_on(&*self.directory, &self.request(), seen)
     }
 
+    /// Decides on what was seen, and asks what would go with what is deleted.
+    pub(crate) async fn plan_and_weigh(&self, seen: &mut Seen) -> Result<Planned, Failure> {
+        Ok(pipeline::plan_and_weigh(&*self.directory, &self.request(), seen).await?)
+    }
+
     /// Decides as if whatever is not declared were to be kept: people are shut off, and nothing is done that cannot be taken back.
     pub(crate) fn plan_gently(&mut self, seen: &Seen) -> Planned {
         self.gently = true;
@@ -377,8 +382,8 @@ impl Session {
 
     /// Reads the directory and decides.
     pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
-        let seen = self.look().await?;
-        Ok(self.plan_on(&seen))
+        let mut seen = self.look().await?;
+        self.plan_and_weigh(&mut seen).await
     }
 
     /// Carries out what was shown.
