@@ -180,6 +180,11 @@ impl Org {
         self.check().await;
     }
 
+    /// Some directories know only after they were read what they can do.
+    pub(crate) async fn can_be_asked(&self) {
+        self.observe().await;
+    }
+
     /// What the directory can do, as of the last look.
     pub(crate) fn can(&self) -> Arc<Capabilities> {
         self.directory.capabilities()
@@ -200,11 +205,35 @@ impl Org {
         State::restored(poor.key.clone(), &fields).unwrap()
     }
 
-    /// Two companies, a customer, and a user under each of the three.
+    /// Whether one thing can stand under another.
+    pub(crate) fn places(&self, what: Kind, under: Kind) -> bool {
+        self.can().places.contains(&(what, under))
+    }
+
+    /// What somebody is invited with: a link of ours, or whatever the directory has in its place.
+    pub(crate) fn invitation(&self, live: &Live, token: &str, until: Option<Timestamp>) -> Issue {
+        let secret = match (self.can().links, live.activated) {
+            (false, _) => return link(live, token, until),
+            (true, Some(true)) => NewSecret::Invitation(Duration::from_hours(1)),
+            (true, Some(false) | None) => NewSecret::OwnLink,
+        };
+        Issue { debt: debt(live), secret, until }
+    }
+
+    /// A change that the directory cannot make is refused, and nothing is different.
+    pub(crate) async fn cannot(&self, key: &Key, edit: impl FnOnce(&mut State)) {
+        let change = self.change(key, edit).await;
+        assert_eq!(kind_of(self.execute(&change).await), ErrorKind::Rejected);
+        self.check().await;
+    }
+
+    /// Two companies, the second under the first where that can be, a customer, and a user under each of the three.
     pub(crate) async fn populate(&mut self) {
+        self.can_be_asked().await;
+        let nested = self.places(Kind::Company, Kind::Company).then_some("north");
         for state in [
             company("north", None),
-            company("south", Some("north")),
+            company("south", nested),
             customer("shop", Some("south")),
             user("mara", Place::Company(name("north"))),
             user("jonas", Place::Company(name("south"))),
@@ -362,6 +391,7 @@ pub(crate) fn delete(key: &Key) -> Change {
         expect: None,
         source: Some("users/a.yaml:1".into()),
         loss: 0,
+        takes: None,
     }
 }
 

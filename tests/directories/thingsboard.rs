@@ -1,0 +1,80 @@
+//! ThingsBoard: against a server of our own that follows the notes (`tests/it/thingsboard`), since no package of it can be had
+//! here; and against a real one where `TENANTRY_TEST_THINGSBOARD_URL` names one.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tempfile::TempDir;
+use tenantry::{
+    credential::SecretString,
+    directory::Directory,
+    drivers::{Sqlite, remote::Ledgered, thingsboard::Thingsboard},
+    manifest::{ThingsboardInvites, ThingsboardProof, ThingsboardSettings},
+    model::SecretSource,
+};
+
+use crate::{
+    conformance::Trouble,
+    proxy::Proxy,
+    simulator::{SYSTEM, Simulator},
+};
+
+/// The driver, signed in with this secret.
+fn open(address: SocketAddr, proof: ThingsboardProof, secret: &str) -> Thingsboard {
+    // Whoever comes second finds it done.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let settings = ThingsboardSettings { url: format!("http://{address}"), proof, invites: ThingsboardInvites::Tenantry };
+    Thingsboard::open(&settings, SecretString::from(secret)).unwrap()
+}
+
+fn unread() -> SecretSource {
+    SecretSource::Env("UNREAD".into())
+}
+
+/// As the system administrator.
+fn system(address: SocketAddr) -> Thingsboard {
+    open(address, ThingsboardProof::Login { username: SYSTEM.0.into(), password: unread() }, SYSTEM.1)
+}
+
+/// With an API key of a tenant.
+fn tenant(address: SocketAddr, key: &str) -> Thingsboard {
+    open(address, ThingsboardProof::ApiKey(unread()), key)
+}
+
+/// A server with a ledger beside it.
+fn ledgered(thingsboard: Thingsboard) -> (TempDir, Arc<dyn Directory>) {
+    let folder = TempDir::new().unwrap();
+    let ledger = Arc::new(Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap());
+    (folder, Arc::new(Ledgered::new(thingsboard, ledger, false)))
+}
+
+mod as_system_administrator {
+    fn fresh() -> ((super::TempDir, super::Simulator), super::Arc<dyn super::Directory>) {
+        let server = super::Simulator::start();
+        let (folder, directory) = super::ledgered(super::system(server.address()));
+        ((folder, server), directory)
+    }
+
+    crate::conformance::suite!(|| fresh());
+}
+
+mod in_trouble {
+    use super::*;
+
+    fn troubled() -> ((TempDir, Simulator, Proxy), Arc<dyn Directory>, Trouble) {
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let server = Simulator::start();
+        let proxy = Proxy::http(server.address(), SEED.fetch_add(1, Ordering::SeqCst));
+        let (folder, directory) = ledgered(system(proxy.address()));
+        let trouble = proxy.switch();
+        ((folder, server, proxy), directory, trouble)
+    }
+
+    crate::conformance::troubled!(|| troubled());
+}
