@@ -78,3 +78,36 @@ mod in_trouble {
 
     crate::conformance::troubled!(|| troubled());
 }
+
+mod as_tenant {
+    use super::*;
+
+    /// One tenant, with the account that we use.
+    fn fresh() -> ((TempDir, Simulator), Arc<dyn Directory>) {
+        let server = Simulator::start();
+        let (_, key) = server.tenant("north");
+        let (folder, directory) = ledgered(tenant(server.address(), &key));
+        ((folder, server), directory)
+    }
+
+    // Everything for which one company is enough.
+    crate::conformance::suite! { || fresh();
+        keeps_every_field_of_every_kind
+        edits_every_field
+        renames_and_swaps_through_parking
+        moves_between_companies_and_customers
+        disables_retires_and_declares_again
+        releases_and_adopts
+        keeps_whoever_stands_under_a_released_company
+        refuses_what_moved
+        a_failed_change_stops_no_other
+        repeats_change_nothing
+        marks_credentials
+        gives_out_what_is_owed
+        gives_nothing_that_is_not_owed
+        an_unused_secret_dies_with_account_and_address
+        stops_between_objects
+        counts_losses_in_the_window
+        tells_owners_apart
+    }
+}

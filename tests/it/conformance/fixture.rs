@@ -8,8 +8,9 @@ use tenantry::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
     history::{drift, news},
     model::{
-        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Field, FieldValue, Key, Kind,
-        Line, Method, Name, Paragraph, PasswordHash, Phone, Place, PlainPassword, RemoteId, Role, State, TokenHash, User, Username,
+        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Field, FieldChange,
+        FieldValue, Key, Kind, Line, Method, Name, Paragraph, PasswordHash, Phone, Place, PlainPassword, RemoteId, Role, State,
+        TokenHash, User, Username,
     },
     observed::{Capabilities, CredentialMark, Live, Observed, Scope},
     plan::{Action, Change, CredentialAction, Reason},
@@ -205,6 +206,27 @@ impl Org {
         State::restored(poor.key.clone(), &fields).unwrap()
     }
 
+    /// Whether no company can be made.
+    pub(crate) fn one_company(&self) -> bool {
+        self.can().closed.contains_key(&Kind::Company)
+    }
+
+    /// Takes the one company over that is there, as `company/n/north`. Whatever else is there is nobody's.
+    pub(crate) async fn adopt_company(&mut self) {
+        let observed = self.observe().await;
+        let there = observed.strangers.iter().find(|it| it.kind == Kind::Company).expect("there is one company");
+        let state = State { body: there.fit.clone().unwrap(), ..company("north", None) };
+        let owner = FieldValue::Text("acme".into());
+        let fields = vec![FieldChange { field: Field::Owner, before: FieldValue::None, after: owner }];
+        let action = Action::Update { fields, to: Box::new(state.clone()) };
+        let (remote, expect) = (Some(there.id.clone()), there.version.clone());
+        let change = Change { action, remote, expect, reason: Reason::Adopted, ..delete(&state.key) };
+        self.execute(&change).await.unwrap();
+        self.strangers = observed.strangers.len() - 1;
+        self.wanted.insert(state.key.clone(), state);
+        self.check().await;
+    }
+
     /// Whether one thing can stand under another.
     pub(crate) fn places(&self, what: Kind, under: Kind) -> bool {
         self.can().places.contains(&(what, under))
@@ -228,8 +250,24 @@ impl Org {
     }
 
     /// Two companies, the second under the first where that can be, a customer, and a user under each of the three.
+    ///
+    /// A directory in which one company is all there can be has it already: that is the first one, and the user of the second is
+    /// in it as well.
     pub(crate) async fn populate(&mut self) {
         self.can_be_asked().await;
+        if self.one_company() {
+            self.adopt_company().await;
+            let north = || Place::Company(name("north"));
+            for state in [
+                customer("shop", Some("north")),
+                user("mara", north()),
+                user("jonas", north()),
+                user("pia", Place::Customer(name("shop"))),
+            ] {
+                self.create(state).await;
+            }
+            return;
+        }
         let nested = self.places(Kind::Company, Kind::Company).then_some("north");
         for state in [
             company("north", None),
