@@ -1,8 +1,12 @@
-//! ThingsBoard: against a server of our own that follows the notes (`tests/it/thingsboard`), since no package of it can be had
-//! here; and against a real one where `TENANTRY_TEST_THINGSBOARD_URL` names one.
+//! ThingsBoard: against a server of our own that follows the notes (`tests/it/thingsboard`), since no package of the real one can be
+//! had here; and against a real one as well where `TENANTRY_TEST_THINGSBOARD_URL` names one.
+
+mod binary;
+mod figures;
+mod server;
+mod traps;
 
 use std::{
-    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -19,17 +23,13 @@ use tenantry::{
     model::SecretSource,
 };
 
-use crate::{
-    conformance::Trouble,
-    proxy::Proxy,
-    simulator::{SYSTEM, Simulator},
-};
+use self::server::Server;
+use crate::{conformance::Trouble, proxy::Proxy};
 
-/// The driver, signed in with this secret.
-fn open(address: SocketAddr, proof: ThingsboardProof, secret: &str) -> Thingsboard {
+fn open_with(url: &str, proof: ThingsboardProof, secret: &str, invites: ThingsboardInvites) -> Thingsboard {
     // Whoever comes second finds it done.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let settings = ThingsboardSettings { url: format!("http://{address}"), proof, invites: ThingsboardInvites::Tenantry };
+    let settings = ThingsboardSettings { url: url.to_owned(), proof, invites };
     Thingsboard::open(&settings, SecretString::from(secret)).unwrap()
 }
 
@@ -38,13 +38,19 @@ fn unread() -> SecretSource {
 }
 
 /// As the system administrator.
-fn system(address: SocketAddr) -> Thingsboard {
-    open(address, ThingsboardProof::Login { username: SYSTEM.0.into(), password: unread() }, SYSTEM.1)
+fn system(server: &Server) -> Thingsboard {
+    at(server, &server.url())
+}
+
+/// The same by another way.
+fn at(server: &Server, url: &str) -> Thingsboard {
+    let proof = ThingsboardProof::Login { username: server.username.clone(), password: unread() };
+    open_with(url, proof, &server.password, ThingsboardInvites::Tenantry)
 }
 
 /// With an API key of a tenant.
-fn tenant(address: SocketAddr, key: &str) -> Thingsboard {
-    open(address, ThingsboardProof::ApiKey(unread()), key)
+fn tenant(server: &Server, key: &str) -> Thingsboard {
+    open_with(&server.url(), ThingsboardProof::ApiKey(unread()), key, ThingsboardInvites::Tenantry)
 }
 
 /// A server with a ledger beside it.
@@ -55,9 +61,11 @@ fn ledgered(thingsboard: Thingsboard) -> (TempDir, Arc<dyn Directory>) {
 }
 
 mod as_system_administrator {
-    fn fresh() -> ((super::TempDir, super::Simulator), super::Arc<dyn super::Directory>) {
-        let server = super::Simulator::start();
-        let (folder, directory) = super::ledgered(super::system(server.address()));
+    use super::*;
+
+    fn fresh() -> ((TempDir, Server), Arc<dyn Directory>) {
+        let server = Server::fresh();
+        let (folder, directory) = ledgered(system(&server));
         ((folder, server), directory)
     }
 
@@ -67,11 +75,11 @@ mod as_system_administrator {
 mod in_trouble {
     use super::*;
 
-    fn troubled() -> ((TempDir, Simulator, Proxy), Arc<dyn Directory>, Trouble) {
+    fn troubled() -> ((TempDir, Server, Proxy), Arc<dyn Directory>, Trouble) {
         static SEED: AtomicU64 = AtomicU64::new(1);
-        let server = Simulator::start();
-        let proxy = Proxy::http(server.address(), SEED.fetch_add(1, Ordering::SeqCst));
-        let (folder, directory) = ledgered(system(proxy.address()));
+        let server = Server::fresh();
+        let proxy = Proxy::http(server.address, SEED.fetch_add(1, Ordering::SeqCst));
+        let (folder, directory) = ledgered(at(&server, &format!("http://{}", proxy.address())));
         let trouble = proxy.switch();
         ((folder, server, proxy), directory, trouble)
     }
@@ -83,10 +91,10 @@ mod as_tenant {
     use super::*;
 
     /// One tenant, with the account that we use.
-    fn fresh() -> ((TempDir, Simulator), Arc<dyn Directory>) {
-        let server = Simulator::start();
+    fn fresh() -> ((TempDir, Server), Arc<dyn Directory>) {
+        let server = Server::fresh();
         let (_, key) = server.tenant("north");
-        let (folder, directory) = ledgered(tenant(server.address(), &key));
+        let (folder, directory) = ledgered(tenant(&server, &key));
         ((folder, server), directory)
     }
 

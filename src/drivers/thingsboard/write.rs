@@ -249,10 +249,7 @@ impl Thingsboard {
         let item = match kind {
             Kind::User => {
                 let roles: BTreeSet<SmolStr> = role.into_iter().cloned().collect();
-                let own = Own::of(saved);
-                let item = map::user(saved, door, &roles, self.ourselves().as_deref());
-                // Shut before anybody had a password, and burnt since: what the server says counts.
-                if door.activated == Some(true) && own.off { Item { enabled: door.enabled, ..item } } else { item }
+                map::user(saved, door, &roles, self.ourselves().as_deref())
             }
             Kind::Company => self.company(saved),
             Kind::Customer | Kind::Role => map::item(kind, saved, id(saved, "tenantId")),

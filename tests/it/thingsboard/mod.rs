@@ -47,34 +47,25 @@ impl Simulator {
         self.door.address
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.door.address)
-    }
-
     /// Looks at it from within, or changes it as somebody else would.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    /// A tenant with an administrator who has a password; an API key of theirs. What they are called begins with `name`.
-    pub(crate) fn tenant(&self, name: &str) -> (String, String) {
-        let mut state = self.state();
-        let tenant = state.add_tenant(name);
-        let admin = state.add_user(&tenant, None, &format!("{name}@robots.example"));
-        state.let_in(&admin, "a robot's password");
-        let key = state.add_key(&admin);
-        (tenant, key)
     }
 }
 
 fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let Some(message) = Message::read(&mut BufReader::new(stream))? else { return Ok(()) };
     let asked = Asked::of(&message);
+    state.lock().unwrap().begin(&asked);
     let answer = {
         let mut state = state.lock().unwrap();
-        state.count(&asked);
-        state.answer(&asked).unwrap_or_else(|refusal| refusal.message())
+        let scripted = state.script.as_mut().and_then(|script| script(&asked.method, &asked.path.join("/")));
+        match scripted {
+            Some(answer) => answer,
+            None => state.answer(&asked).unwrap_or_else(|refusal| refusal.message()),
+        }
     };
+    state.lock().unwrap().under_way -= 1;
     answer.write(&mut stream)
 }
 

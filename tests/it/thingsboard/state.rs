@@ -84,11 +84,17 @@ pub(crate) struct State {
     pub(crate) no_mail: bool,
     /// How often what was asked: `GET user/ID`.
     pub(crate) asked: BTreeMap<String, u64>,
-    /// The most requests that were under way at once is not known here; how often 429 was said is.
+    /// Requests that were read and not answered yet, and the most that there ever were.
+    pub(super) under_way: u64,
+    pub(crate) most: u64,
+    /// How often 429 was said.
     pub(crate) slowed: u64,
-    /// How often it told somebody that they may not.
-    pub(crate) refused: u64,
+    /// What is answered instead, given method and path.
+    pub(crate) script: Option<Box<Script>>,
 }
+
+/// See [`State::script`].
+pub(crate) type Script = dyn FnMut(&str, &str) -> Option<crate::http::Message> + Send;
 
 impl State {
     pub(super) fn new() -> Self {
@@ -106,8 +112,10 @@ impl State {
             mails: Vec::new(),
             no_mail: false,
             asked: BTreeMap::new(),
+            under_way: 0,
+            most: 0,
             slowed: 0,
-            refused: 0,
+            script: None,
         };
         let system = state.id();
         let mut row = Map::new();
@@ -125,7 +133,9 @@ impl State {
         format!("{:08x}-7c11-11f0-a9d7-{:012x}", self.made.wrapping_mul(2_654_435_761) & 0xffff_ffff, self.made)
     }
 
-    pub(super) fn count(&mut self, asked: &Asked) {
+    pub(super) fn begin(&mut self, asked: &Asked) {
+        self.under_way += 1;
+        self.most = self.most.max(self.under_way);
         let what: Vec<&str> = asked.path.iter().map(|part| if part.len() == 36 { "ID" } else { part.as_str() }).collect();
         *self.asked.entry(format!("{} {}", asked.method, what.join("/"))).or_default() += 1;
     }
@@ -150,15 +160,6 @@ impl State {
         let row = json!({ "id": reference("TENANT", &id), "createdTime": millis(), "title": title, "region": "Global", "version": 1,
             "additionalInfo": null });
         self.tenants.insert(id.clone(), row);
-        id
-    }
-
-    /// A customer that somebody else has made.
-    pub(crate) fn add_customer(&mut self, tenant: &str, title: &str) -> String {
-        let id = self.id();
-        let row = json!({ "id": reference("CUSTOMER", &id), "tenantId": reference("TENANT", tenant), "createdTime": millis(),
-            "title": title, "version": 1, "additionalInfo": null });
-        self.customers.insert(id.clone(), row);
         id
     }
 
