@@ -51,7 +51,9 @@ impl Project {
         let document = |line: &&str| {
             let (head, spec) = line.split_once(": ").unwrap();
             let (kind, name) = head.split_once(' ').unwrap();
-            format!("apiVersion: tenantry.dev/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name}, namespace: acme }}\nspec: {spec}\n")
+            format!(
+                "apiVersion: tenantry.dev/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name}, namespace: acme }}\nspec: {spec}\n"
+            )
         };
         self.write("tenants/all.yaml", &lines.iter().map(document).collect::<Vec<_>>().join("---\n"));
     }
@@ -195,7 +197,8 @@ fn a_tenant_is_taken_over_and_then_there_is_nothing_to_do() {
     // The mark of the tenant is not the tenant's to write: it stands in the ledger, and nothing else of it was touched.
     let state = it.server.simulator().state();
     assert_eq!(state.place("north").unwrap()["version"], 1);
-    assert_eq!(state.place("Shop_1 %").unwrap()["additionalInfo"]["tenantry"]["mark"]["key"], "customer/default/shop-1");
+    let mark = state.place("Shop_1 %").unwrap()["additionalInfo"]["tenantry"]["mark"].clone();
+    assert!(mark["key"].as_str().unwrap().starts_with("customer/default/shop-1"), "{mark}");
 }
 
 const NORTH: &str = "Company north: { displayName: North }";
@@ -219,7 +222,7 @@ fn what_it_cannot_do_is_held_before_anything_is_written() {
         "User temporary: { email: t@acme.example, customer: shop, role: customer-user, credential: { method: Temporary } }",
         "User hash: { email: h@acme.example, customer: shop, role: customer-user, credential: { method: Hash, env: ADA_PASSWORD } }",
         "User odd: { email: odd@acme.example, customer: shop, role: customer-user, firstName: \"a <b>\" }",
-        "User off: { email: off@acme.example, customer: shop, role: customer-user, enabled: false }",
+        "User gone: { email: off@acme.example, customer: shop, role: customer-user, enabled: false }",
         "User set: { email: set@acme.example, customer: shop, role: customer-user, credential: { method: Secret, env: ADA_PASSWORD } }",
     ]);
     for (key, words) in [
@@ -242,7 +245,7 @@ fn what_it_cannot_do_is_held_before_anything_is_written() {
         "Customer other: { company: north }",
         "User ada: { email: ada@acme.example, customer: shop, role: customer-user, credential: { method: Invite } }",
         "User pia: { email: pia@acme.example, customer: other, role: customer-user, credential: { method: Invite } }",
-        "User off: { email: off@acme.example, customer: shop, role: customer-user }",
+        "User gone: { email: off@acme.example, customer: shop, role: customer-user }",
         "User set: { email: set@acme.example, customer: shop, role: customer-user, credential: { method: Secret, env: ADA_PASSWORD, reset: again } }",
         "User ben: { email: ben@acme.example, company: north, role: tenant-administrator }",
     ];
@@ -250,7 +253,7 @@ fn what_it_cannot_do_is_held_before_anything_is_written() {
     for (key, reason, words) in [
         ("user/acme/ada", "Unsupported", "`company`"),
         ("user/acme/pia", "Unsupported", "`customer`"),
-        ("user/acme/off", "PendingActivation", "nobody has ever set a password"),
+        ("user/acme/gone", "PendingActivation", "nobody has ever set a password"),
         ("user/acme/set", "Unsupported", "nobody else set another"),
     ] {
         let (found, message) = it.hold(key);
@@ -258,12 +261,12 @@ fn what_it_cannot_do_is_held_before_anything_is_written() {
     }
     // With something to set a password with, whoever was kept out is let in.
     let opened =
-        "User off: { email: off@acme.example, customer: shop, role: customer-user, credential: { method: Invite, reset: once } }";
-    let more: Vec<&str> = kept.into_iter().map(|line| if line.starts_with("User off") { opened } else { line }).collect();
+        "User gone: { email: off@acme.example, customer: shop, role: customer-user, credential: { method: Invite, reset: once } }";
+    let more: Vec<&str> = kept.into_iter().map(|line| if line.starts_with("User gone") { opened } else { line }).collect();
     it.documents(&more);
     it.run(&["apply", "--yes"], 6);
     assert!(it.letters().iter().any(|letter| letter.contains("off@acme.example")));
-    assert!(!it.plan(2)["objects"].as_array().unwrap().iter().any(|it| it["key"] == "user/acme/off"));
+    assert!(!it.plan(2)["objects"].as_array().unwrap().iter().any(|it| it["key"] == "user/acme/gone"));
 }
 
 #[test]
@@ -284,7 +287,7 @@ fn people_get_in_by_the_server_s_own_links_and_mails() {
     let ada = it.server.simulator().state().user("ada@acme.example").unwrap()["id"]["id"].as_str().unwrap().to_owned();
     it.server.simulator().state().let_in(&ada, "chosen by herself");
     it.server.simulator().state().mails.clear();
-    it.run(&["reset", "ada", "pia", "--yes"], 0);
+    it.run(&["reset", "ada", "pia"], 0);
     assert_eq!(it.server.simulator().state().mails, [Mail::Reset("ada@acme.example".into())]);
     let letters = it.letters();
     assert!(letters.len() == 1 && letters[0].contains("pia@acme.example"));
@@ -303,7 +306,7 @@ fn a_customer_goes_only_when_it_is_said_what_goes_with_it() {
     }
     it.server.simulator().state().add_thing("dashboards", &north, Some(&shop), "Overview");
     // While anyone is in it, it stays: they are named.
-    it.documents(&[NORTH, ADA, "User pia: { email: pia@acme.example, customer: shop, role: customer-user }"]);
+    it.documents(&[NORTH, ADA]);
     let (reason, message) = it.hold("customer/acme/shop");
     assert!(reason == "Blocked" && message.contains("user/acme/pia"), "{message}");
     let stranger = it.server.simulator().state().add_user(&north, Some(&shop), "stranger@acme.example");
