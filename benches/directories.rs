@@ -2,6 +2,10 @@
 //!
 //! `cargo bench --bench directories` measures all of them, `-- ldap` one.
 
+#[cfg(feature = "keycloak")]
+#[path = "directories/keycloak.rs"]
+mod keycloak;
+
 #[cfg(feature = "ldap")]
 #[path = "directories/ldap.rs"]
 mod ldap;
@@ -13,6 +17,10 @@ mod postgres;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |part: &str| wanted.is_empty() || wanted.iter().any(|it| it == part);
+    #[cfg(feature = "keycloak")]
+    if asked("keycloak") {
+        keycloak::run();
+    }
     #[cfg(feature = "ldap")]
     if asked("ldap") {
         ldap::run();

@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) after: After,
     pub(super) reason: Reason,
     pub(super) held: Option<Box<Held>>,
+    /// What it would be if it were not set aside: its turn comes, and until then nobody younger gets what it claims.
+    pub(super) wish: Option<Box<State>>,
     /// Whether something above the place where it is now is shut off after the plan: what counts if it stays there.
     pub(super) closed_here: bool,
 }
@@ -146,6 +148,7 @@ impl<'a> Board<'a> {
                 after: After::Same,
                 reason: Reason::Declared,
                 held: None,
+                wish: None,
                 closed_here: false,
             });
         }

@@ -91,8 +91,11 @@ impl Board<'_> {
     }
 
     fn row_claims(&self, draft: &Draft<'_>) -> (Vec<Claim>, Vec<Claim>) {
-        let of = |state: Option<&State>| state.map_or_else(Vec::new, |state| claims(state, self.above(state)));
-        (of(draft.found.state()), of(draft.state()))
+        (self.claims_of(draft.found.state()), self.claims_of(draft.state()))
+    }
+
+    fn claims_of(&self, state: Option<&State>) -> Vec<Claim> {
+        state.map_or_else(Vec::new, |state| claims(state, self.above(state)))
     }
 
     fn losers(&self, kind: Kind) -> Vec<(usize, Held)> {
@@ -101,8 +104,10 @@ impl Board<'_> {
         let mut losers = Vec::new();
         for row in self.rows(kind) {
             let draft = &self.drafts[row];
-            if matches!(draft.after, After::To(_)) {
-                let (before, after) = self.row_claims(draft);
+            // Who is set aside for now loses nothing by it to somebody younger, and takes nothing either.
+            if draft.wish.is_some() || matches!(draft.after, After::To(_)) {
+                let (before, after) =
+                    (self.claims_of(draft.found.state()), self.claims_of(draft.wish.as_deref().or(draft.state())));
                 for claim in after.into_iter().filter(|claim| !before.contains(claim)) {
                     let Some(first) = wanted.get(&claim).copied() else {
                         wanted.insert(claim, row);
@@ -140,6 +145,7 @@ impl Board<'_> {
                 }
             }
         }
+        losers.retain(|(row, _)| self.drafts[*row].wish.is_none());
         losers.sort_by_key(|(row, _)| *row);
         losers.dedup_by_key(|(row, _)| *row);
         losers

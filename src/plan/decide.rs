@@ -51,23 +51,27 @@ impl Board<'_> {
         let here = self.drafts[row].found.state().filter(|found| found.key.kind == Kind::User).and_then(|found| self.above(found));
         self.drafts[row].closed_here = closed.by(here.as_ref()).is_some();
         let outcome = self.outcome(row, closed);
-        let Outcome { after, reason, held } = self.set_aside(row, outcome);
+        let (Outcome { after, reason, held }, wish) = self.set_aside(row, outcome);
         let draft = &mut self.drafts[row];
-        (draft.after, draft.reason, draft.held) = (after, reason, held.map(Box::new));
+        (draft.after, draft.reason, draft.held, draft.wish) = (after, reason, held.map(Box::new), wish);
         self.protect(row);
         self.settle_rekeying(row);
     }
 
     /// Holds what is not to be changed for now. It is decided as it stands then, so that whatever needs it, stands under it or
-    /// wants what it keeps is judged by that.
-    fn set_aside(&self, row: usize, outcome: Outcome) -> Outcome {
+    /// wants what it keeps is judged by that; what it would become comes with it.
+    fn set_aside(&self, row: usize, outcome: Outcome) -> (Outcome, Option<Box<State>>) {
         let draft = &self.drafts[row];
-        let Some(aside) = self.input.policy.aside.get(draft.key) else { return outcome };
+        let Some(aside) = self.input.policy.aside.get(draft.key) else { return (outcome, None) };
         let owes = outcome.held.is_none() && self.credential(draft).is_some();
         if matches!(outcome.after, After::Same) && !owes {
-            return outcome;
+            return (outcome, None);
         }
-        Outcome { held: Some(aside.clone()), ..SETTLED }
+        let wish = match outcome.after {
+            After::To(state) => Some(state),
+            After::Same | After::Gone => None,
+        };
+        (Outcome { held: Some(aside.clone()), ..SETTLED }, wish)
     }
 
     fn outcome(&self, row: usize, closed: &Closed) -> Outcome {

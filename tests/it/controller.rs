@@ -3,6 +3,8 @@
 mod claims;
 mod crash;
 mod credentials;
+#[cfg(feature = "postgres")]
+mod elsewhere;
 mod ends;
 mod gate;
 mod leads;

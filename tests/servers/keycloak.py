@@ -1,8 +1,9 @@
 """A Keycloak on loopback.
 
     keycloak.py seed HOME     starts it once, so that HOME/seed is a database with an administrator in it
-    keycloak.py serve HOME    starts it with a copy of that, for as long as standard input is open, and prints `URL=…`,
-                              `USER=…` and `PASSWORD=…` when it answers
+    keycloak.py serve HOME [--lasting]
+                              starts it with a copy of that, for as long as standard input is open, and prints `URL=…`,
+                              `USER=…` and `PASSWORD=…` when it answers; with the memory and the compiler of one that lasts
 
 Nobody can reach it from outside, and nothing in it is anybody's: the administrator's password is no secret.
 """
@@ -21,7 +22,8 @@ import time
 import urllib.error
 import urllib.request
 
-command, home = sys.argv[1:]
+command, home, *options = sys.argv[1:]
+lasting = options == ["--lasting"]
 user, password = "admin", "admin"
 leash = os.path.join(os.path.dirname(os.path.abspath(__file__)), "leash")
 folder = tempfile.mkdtemp(prefix="tenantry-keycloak-")
@@ -71,9 +73,9 @@ def start(port):
         "JAVA": java(),
         "KC_BOOTSTRAP_ADMIN_USERNAME": user,
         "KC_BOOTSTRAP_ADMIN_PASSWORD": password,
-        "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m",
+        "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx2g" if lasting else "-Xms64m -Xmx512m",
         # Half the CPU time of a start goes into compiling better than a test needs.
-        "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1",
+        "JAVA_OPTS_APPEND": "" if lasting else "-XX:TieredStopAtLevel=1",
     }
     # Should we be killed, the other end of the pipe is closed with us, and the leash does what we could not.
     with open(log, "w") as out:

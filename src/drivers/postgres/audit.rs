@@ -21,6 +21,11 @@ pub(super) struct Writing<'a> {
     /// When somebody last looked.
     pub(super) looked: Option<i64>,
     began: Trail,
+    pub(super) pen: Pen,
+}
+
+/// Writes records in the order of the trail, for the server to take as it has time.
+pub(super) struct Pen {
     trail: Trail,
     records: Rows,
 }
@@ -48,10 +53,19 @@ pub(super) async fn begin<'a>(directory: &Postgres, client: &'a mut Object) -> R
     }
     directory.leases.confirm(&transaction, &directory.schema).await?;
     let (trail, looked) = (trail(&row)?, row.try_get(2)?);
-    Ok(Writing { transaction, looked, began: trail, trail, records: Rows::new(i16::try_from(WIDTH).unwrap_or(i16::MAX)) })
+    Ok(Writing { transaction, looked, began: trail, pen: Pen { trail, records: Pen::none() } })
 }
 
-impl Writing<'_> {
+impl Pen {
+    fn none() -> Rows {
+        Rows::new(i16::try_from(WIDTH).unwrap_or(i16::MAX))
+    }
+
+    /// The records since the last time: whoever takes them [sends](send) them, in this order.
+    pub(super) fn take(&mut self) -> Rows {
+        std::mem::replace(&mut self.records, Self::none())
+    }
+
     /// Adds a record.
     pub(super) fn append(&mut self, record: &Record<'_>) {
         let records = &mut self.records;
@@ -67,13 +81,27 @@ impl Writing<'_> {
             }
         });
     }
+}
 
-    /// Writes the records and ends the transaction.
+/// Sends records.
+pub(super) async fn send(transaction: &Transaction<'_>, records: Rows) -> Result<(), Fault> {
+    if !records.is_empty() {
+        records.send(transaction, &format!("COPY audit ({}) FROM STDIN (FORMAT binary)", audit::every_column())).await?;
+    }
+    Ok(())
+}
+
+impl Writing<'_> {
+    /// Adds a record.
+    pub(super) fn append(&mut self, record: &Record<'_>) {
+        self.pen.append(record);
+    }
+
+    /// Writes what records are left and ends the transaction.
     pub(super) async fn commit(self) -> Result<(), Fault> {
-        let Self { transaction, looked: _, began, trail, records } = self;
+        let Self { transaction, looked: _, began, pen: Pen { trail, records } } = self;
         if trail != began {
-            let copy = format!("COPY audit ({}) FROM STDIN (FORMAT binary)", audit::every_column());
-            records.send(&transaction, &copy).await?;
+            send(&transaction, records).await?;
             let head = transaction.prepare_cached("UPDATE head SET seq = $1, hash = $2").await?;
             transaction.execute(&head, &[&trail.seq, &trail.hash.as_slice()]).await?;
         }

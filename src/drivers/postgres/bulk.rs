@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 use jiff::Timestamp;
 use smol_str::{SmolStr, ToSmolStr};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     directory::{DirectoryError, ErrorKind, Executed, Run},
     drivers::{
-        rows::{self, Found, Step, Write},
+        rows::{self, Found, Secret, Step, Write},
         sql::{
             change::{Outcome, Recorded, claims, json, record},
             object::{COLUMNS, decode},
@@ -26,13 +26,18 @@ use crate::{
 };
 
 use super::{
-    audit::Writing,
+    audit::{self, Pen, Writing},
     copy::Rows,
     execute::{Chunk, INSERTED, update},
     fault::Fault,
     observe::{Columns, parents_of},
     secrets,
 };
+
+/// New objects that are sent together: few enough that the server has something to do soon, and while more are made ready.
+const PART: usize = 500;
+/// Changes that are made ready without a look at whether the server waits.
+const STRIDE: usize = 32;
 
 /// Whether changes can be carried out at once.
 pub(super) fn fits(changes: &[Change]) -> bool {
@@ -52,77 +57,32 @@ struct Update<'a> {
     now: Timestamp,
 }
 
-/// Carries out changes that [fit](fits), each object once. A constraint that one of them violates undoes all of them.
+/// What of some changes is on its way to the server.
+struct Batch<'a> {
+    deletes: Vec<String>,
+    updates: Vec<Update<'a>>,
+    inserts: Rows,
+}
+
+/// Carries out changes that [fit](fits), each object once. A constraint that one of them violates undoes all of them. New objects
+/// go out part by part: the server writes one while the next is made ready.
 pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: &Run) -> Result<Vec<Outcome>, Fault> {
     let found = found(&writing.transaction, changes).await?;
     let places = places(&writing.transaction, changes).await?;
-    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(changes.len());
-    let (mut inserts, mut updates, mut deletes) = (Rows::new(21), Vec::new(), Vec::new());
-    let (mut touched, mut buffer) = (HashSet::new(), Vec::new());
-    for change in changes {
-        if run.stop.requested() {
-            outcomes.push(Some(Err(rows::failure(change, ErrorKind::Interrupted))));
-            continue;
-        }
-        let now = Timestamp::now();
-        if change.remote.as_ref().is_some_and(|id| !touched.insert(id)) {
-            outcomes.push(None);
-            continue;
-        }
-        let found = change.remote.as_ref().and_then(|id| found.get(id));
-        let found = if matches!(change.action, Action::Create(_)) { None } else { found };
-        let step = match found.map(Result::as_ref).transpose() {
-            Ok(found) => rows::step(change, found, now),
-            Err(error) => Err(same(change, error)),
-        };
-        let found = found.and_then(|found| found.as_ref().ok());
-        let (executed, fields) = match step {
-            Err(error) => {
-                outcomes.push(Some(Err(error)));
-                continue;
-            }
-            Ok(Step::Settled(executed)) => {
-                outcomes.push(Some(Ok(executed)));
-                continue;
-            }
-            Ok(Step::Insert(write)) => {
-                let Ok(parent) = place(&places, &write) else {
-                    outcomes.push(None);
-                    continue;
-                };
-                let id = RemoteId(Uuid::now_v7().hyphenated().to_smolstr());
-                insert(&mut inserts, &mut buffer, &id, &write, parent, now);
-                (Executed { id, version: Some(rows::version(write.version)) }, write.fields)
-            }
-            Ok(Step::Replace(mut write)) => {
-                let parent = if write.stays { Ok(None) } else { place(&places, &write) };
-                let (Ok(parent), Some(found)) = (parent, found) else {
-                    outcomes.push(None);
-                    continue;
-                };
-                let (id, fields) = (found.id().clone(), std::mem::take(&mut write.fields));
-                let executed = Executed { id: id.clone(), version: Some(rows::version(write.version)) };
-                let body = json(&mut buffer, &write.to.body).to_owned();
-                updates.push(Update { id, write, parent, body, now });
-                (executed, fields)
-            }
-            Ok(Step::Remove(fields)) => {
-                let Some(found) = found else {
-                    outcomes.push(None);
-                    continue;
-                };
-                deletes.push(found.id().0.to_string());
-                (Executed { id: found.id().clone(), version: None }, fields)
-            }
-        };
-        let recorded = Recorded { change, loses: &rows::loses(change, found), id: &executed.id, fields: &fields, now };
-        record(run, &mut buffer, &recorded, |record| writing.append(record));
-        outcomes.push(Some(Ok(executed)));
+    // What goes gives its names free to what comes, so the two are sent together.
+    let part = if found.is_empty() { PART } else { changes.len() };
+    let mut ready = Ready { found: &found, places: &places, run, touched: HashSet::new(), outcomes: Vec::with_capacity(changes.len()) };
+    let mut sending = None;
+    for part in changes.chunks(part) {
+        let (transaction, pen) = (&writing.transaction, &mut writing.pen);
+        let (sent, batch) = join(send(transaction, sending.take()), ready.prepare(part, pen)).await;
+        sent?;
+        sending = Some(batch);
     }
-    send(&writing.transaction, deletes, &updates, inserts).await?;
+    send(&writing.transaction, sending).await?;
     let mut rest = Chunk::new(writing, run, false);
-    let mut all = Vec::with_capacity(outcomes.len());
-    for (outcome, change) in outcomes.into_iter().zip(changes) {
+    let mut all = Vec::with_capacity(changes.len());
+    for (outcome, change) in ready.outcomes.into_iter().zip(changes) {
         all.push(match outcome {
             Some(outcome) => outcome,
             None => rest.one(change).await?,
@@ -131,22 +91,98 @@ pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: 
     Ok(all)
 }
 
+/// Makes changes ready to be sent.
+struct Ready<'a> {
+    found: &'a HashMap<RemoteId, Result<Found, DirectoryError>>,
+    places: &'a HashMap<Key, i64>,
+    run: &'a Run,
+    touched: HashSet<&'a RemoteId>,
+    /// What became of each; nothing yet where it comes afterwards, one by one.
+    outcomes: Vec<Option<Outcome>>,
+}
+
+impl<'a> Ready<'a> {
+    /// Makes some changes ready, with their records. Now and then it lets others go on, so that what was made ready before is sent.
+    async fn prepare(&mut self, changes: &'a [Change], pen: &mut Pen) -> (Batch<'a>, Rows) {
+        let mut batch = Batch { deletes: Vec::new(), updates: Vec::new(), inserts: Rows::new(21) };
+        let mut buffer = Vec::new();
+        for (at, change) in changes.iter().enumerate() {
+            if at % STRIDE == 0 {
+                tokio::task::yield_now().await;
+            }
+            let outcome = self.one(change, &mut batch, &mut buffer, pen);
+            self.outcomes.push(outcome);
+        }
+        (batch, pen.take())
+    }
+
+    fn one(&mut self, change: &'a Change, batch: &mut Batch<'a>, buffer: &mut Vec<u8>, pen: &mut Pen) -> Option<Outcome> {
+        if self.run.stop.requested() {
+            return Some(Err(rows::failure(change, ErrorKind::Interrupted)));
+        }
+        let now = Timestamp::now();
+        if change.remote.as_ref().is_some_and(|id| !self.touched.insert(id)) {
+            return None;
+        }
+        let found = change.remote.as_ref().and_then(|id| self.found.get(id));
+        let found = if matches!(change.action, Action::Create(_)) { None } else { found };
+        let step = match found.map(Result::as_ref).transpose() {
+            Ok(found) => rows::step(change, found, now),
+            Err(error) => Err(same(change, error)),
+        };
+        let found = found.and_then(|found| found.as_ref().ok());
+        let (executed, fields) = match step {
+            Err(error) => return Some(Err(error)),
+            Ok(Step::Settled(executed)) => return Some(Ok(executed)),
+            Ok(Step::Insert(write)) => {
+                let Ok(parent) = place(self.places, &write) else { return None };
+                let id = RemoteId(Uuid::now_v7().hyphenated().to_smolstr());
+                insert(&mut batch.inserts, buffer, &id, &write, parent, now);
+                (Executed { id, version: Some(rows::version(write.version)) }, write.fields)
+            }
+            Ok(Step::Replace(mut write)) => {
+                let parent = if write.stays { Ok(None) } else { place(self.places, &write) };
+                let (Ok(parent), Some(found)) = (parent, found) else { return None };
+                let (id, fields) = (found.id().clone(), std::mem::take(&mut write.fields));
+                let executed = Executed { id: id.clone(), version: Some(rows::version(write.version)) };
+                let body = json(buffer, &write.to.body).to_owned();
+                batch.updates.push(Update { id, write, parent, body, now });
+                (executed, fields)
+            }
+            Ok(Step::Remove(fields)) => {
+                let found = found?;
+                batch.deletes.push(found.id().0.to_string());
+                (Executed { id: found.id().clone(), version: None }, fields)
+            }
+        };
+        let recorded = Recorded { change, loses: &rows::loses(change, found), id: &executed.id, fields: &fields, now };
+        record(self.run, buffer, &recorded, |record| pen.append(record));
+        Some(Ok(executed))
+    }
+}
+
 /// What goes gives its names free first.
-async fn send(transaction: &Transaction<'_>, deletes: Vec<String>, updates: &[Update<'_>], inserts: Rows) -> Result<(), Fault> {
+async fn send(transaction: &Transaction<'_>, ready: Option<(Batch<'_>, Rows)>) -> Result<(), Fault> {
+    let Some((Batch { deletes, updates, inserts }, records)) = ready else { return Ok(()) };
     if !deletes.is_empty() {
         transaction.execute("DELETE FROM objects WHERE id = ANY ($1)", &[&deletes]).await?;
     }
     // All of them are on their way before the first is answered.
     let write = async |it: &Update<'_>| {
         let Update { id, write, parent, body, now } = it;
-        update(transaction, id, write, *parent, body, *now).await?;
-        secrets::kill(transaction, id, write.secret, *now).await
+        update(transaction, id, write, *parent, body, *now).await
     };
     try_join_all(updates.iter().map(write)).await?;
+    for secret in [Secret::Dies, Secret::DiesUnused] {
+        let ids: Vec<&str> = updates.iter().filter(|it| it.write.secret == secret).map(|it| it.id.0.as_str()).collect();
+        if let (false, Some(last)) = (ids.is_empty(), updates.last()) {
+            secrets::kill(transaction, &ids, secret, last.now).await?;
+        }
+    }
     if !inserts.is_empty() {
         inserts.send(transaction, &format!("COPY objects ({INSERTED}) FROM STDIN (FORMAT binary)")).await?;
     }
-    Ok(())
+    audit::send(transaction, records).await
 }
 
 /// The failure to read the object of a change, which is another one's as well.

@@ -31,8 +31,10 @@ const CONNECTIONS: usize = 4;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// What every connection is set to. A statement that takes longer than that has gone wrong, and a transaction that we forgot
-/// keeps others from writing. Whoever made the database may want commits to wait for more than the disk, but not for less.
-const SESSION: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s'; \
+/// keeps others from writing. Whoever made the database may want commits to wait for more than the disk, but not for less. No
+/// plan is compiled: ours look a few rows up by an index, and what [`PLANS`](super::audit) forbids makes them look dear enough for
+/// the server to compile each of them, which took half of its time.
+const SESSION: &str = "SET jit = off; SET statement_timeout = '10min'; SET lock_timeout = '30s'; \
      SET idle_in_transaction_session_timeout = '2min'; SET client_min_messages = warning; SET TimeZone = 'UTC'; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 

@@ -205,7 +205,7 @@ impl<'a, 'w> Chunk<'a, 'w> {
         if done == 0 {
             return Err(rows::failure(change, ErrorKind::Moved).because("it is gone").into());
         }
-        secrets::kill(transaction, &id, *secret, now).await?;
+        secrets::kill(transaction, &[&id.0], *secret, now).await?;
         Ok(Executed { id, version: Some(rows::version(*version)) })
     }
 

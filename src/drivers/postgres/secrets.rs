@@ -12,28 +12,28 @@ use crate::{
         rows::Secret,
         sql::{audit::Record, change::credential},
     },
-    model::{PasswordHash, RemoteId, TokenHash, Username},
+    model::{PasswordHash, TokenHash, Username},
     observed::CredentialMark,
 };
 
 use super::{Postgres, audit::begin, fault::Fault, time};
 
-/// Does to the secret of an account what a write of the account does to it.
-pub(super) async fn kill(transaction: &Transaction<'_>, id: &RemoteId, secret: Secret, now: Timestamp) -> Result<(), Error> {
+/// Does to the secrets of accounts what a write of the accounts does to them.
+pub(super) async fn kill(transaction: &Transaction<'_>, ids: &[&str], secret: Secret, now: Timestamp) -> Result<(), Error> {
     let (died, unused) = match secret {
         Secret::Stays => return Ok(()),
         Secret::Dies => (None, false),
         Secret::DiesUnused => (Some(now.as_microsecond()), true),
     };
-    let delete =
-        "DELETE FROM secrets WHERE object = (SELECT row FROM objects WHERE id = $1 AND (NOT $2 OR unused_until IS NOT NULL))";
+    let delete = "DELETE FROM secrets WHERE object = ANY \
+                  (ARRAY (SELECT row FROM objects WHERE id = ANY ($1) AND (NOT $2 OR unused_until IS NOT NULL)))";
     let delete = transaction.prepare_cached(delete).await?;
-    transaction.execute(&delete, &[&id.0.as_str(), &unused]).await?;
+    transaction.execute(&delete, &[&ids, &unused]).await?;
     // One that died by its time keeps that time.
-    let update = "UPDATE objects SET unused_until = CASE WHEN $2::bigint IS NULL OR unused_until IS NULL THEN NULL \
-                  ELSE least(unused_until, $2::bigint) END WHERE id = $1";
+    let update = "UPDATE objects SET unused_until = CASE WHEN $2::bigint IS NULL THEN NULL ELSE least(unused_until, $2::bigint) END \
+                  WHERE id = ANY ($1) AND unused_until IS NOT NULL";
     let update = transaction.prepare_cached(update).await?;
-    transaction.execute(&update, &[&id.0.as_str(), &died]).await?;
+    transaction.execute(&update, &[&ids, &died]).await?;
     Ok(())
 }
 

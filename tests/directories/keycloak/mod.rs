@@ -6,6 +6,7 @@ mod organizations;
 mod passwords;
 mod rights;
 mod server;
+mod strangers;
 mod traps;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,12 @@ mod groups {
     use super::*;
 
     crate::conformance::suite!(|| Realm::new(Made::default()).directory(|_| ()));
+}
+
+mod groups_in_trouble {
+    use super::*;
+
+    crate::conformance::troubled!(|| Realm::new(Made::default()).troubled());
 }
 
 mod organizations_and_role_groups {

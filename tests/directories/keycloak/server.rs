@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread,
 };
@@ -21,6 +21,8 @@ use tenantry::{
     manifest::{KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings},
     model::{Name, SecretSource},
 };
+
+use crate::{conformance::Trouble, proxy::Proxy};
 
 /// The secret of every client.
 pub(super) const SECRET: &str = "wei-Chu9ieng";
@@ -221,6 +223,16 @@ impl Realm {
         let ledger = Sqlite::ledger(folder.path(), Path::new("ledger.db")).unwrap();
         let directory = Ledgered::new(self.driver_with(edit), Arc::new(ledger), false);
         (folder, Arc::new(directory))
+    }
+
+    /// The same with trouble on the way.
+    pub(super) fn troubled(&self) -> ((TempDir, Proxy), Arc<dyn Directory>, Trouble) {
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let server = self.url.strip_prefix("http://").and_then(|it| it.parse().ok()).expect("an address");
+        let proxy = Proxy::http(server, SEED.fetch_add(1, Ordering::Relaxed));
+        let (folder, directory) = self.directory(|it| it.url = format!("http://{}", proxy.address()));
+        let trouble = proxy.switch();
+        ((folder, proxy), directory, trouble)
     }
 }
 

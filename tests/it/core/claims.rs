@@ -1,8 +1,11 @@
 //! Names that only one can hold, and accounts under another key.
 
-use tenantry::directory::ErrorKind;
+use tenantry::{
+    directory::ErrorKind,
+    plan::{Held, Hold},
+};
 
-use super::fixture::{World, message, words};
+use super::fixture::{World, key, message, words};
 
 #[test]
 fn swaps_and_cycles_are_done_at_once() {
@@ -109,6 +112,35 @@ fn a_name_of_another_owner_is_taken() {
     world.bring("company theirs; user mara company=theirs");
     world.owner("default");
     world.expect("company c; user m company=c username=Mara", &["create company/default/c Declared", "held user/default/m Taken"]);
+}
+
+/// Objects of a cluster: `zoe` is the older one.
+#[test]
+fn whoever_is_set_aside_keeps_the_turn() {
+    let aside = |world: &mut World, name: &str| {
+        let held = Held { hold: Hold::Progressing, message: "it is being taken up".into() };
+        world.aside = [(key(&format!("user/default/{name}")), held)].into();
+    };
+    for claim in ["username=boss", "email=boss@x.example"] {
+        let text = format!("objects; company c; user zoe company=c {claim}; user anna company=c {claim}");
+        let mut world = World::holding("company c");
+        aside(&mut world, "zoe");
+        world.expect(&text, &["held user/default/anna Taken", "held user/default/zoe Progressing"]);
+        assert!(message(&world.plan(&text).plan, "user/default/anna").contains("`user/default/zoe`"));
+        world.aside.clear();
+        world.expect(&text, &["held user/default/anna Taken", "create user/default/zoe Declared"]);
+        // Whoever is younger holds up nobody.
+        let mut world = World::holding("company c");
+        aside(&mut world, "anna");
+        world.expect(&text, &["held user/default/anna Progressing", "create user/default/zoe Declared"]);
+    }
+    // Somebody who has the name gives it up all the same.
+    let mut world = World::holding("company c; user anna company=c username=boss");
+    aside(&mut world, "zoe");
+    world.expect(
+        "objects; company c; user zoe company=c username=boss; user anna company=c username=other",
+        &["rename user/default/anna Declared", "held user/default/zoe Progressing"],
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Declarations in a few words, a directory in sync with one, and decisions in a few words.
 //!
 //! One document a line (or between semicolons): `user ns/mara company=nord role=owner off from=ns/old`. Lines `part`,
-//! `unreadable` and `root=elsewhere` speak of the declaration as a whole.
+//! `objects`, `unreadable` and `root=elsewhere` speak of the declaration as a whole.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tenantry::{
     observed::{Live, Scope, Stranger},
     organisation::Organisation,
     pipeline::{self, ApplyError, Order, Planned, Request},
-    plan::{self, Allow, Approved, Change, Decision, Plan, Purge},
+    plan::{self, Allow, Approved, Change, Decision, Held, Plan, Purge},
     report::{Report, ResultKind},
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct World {
     pub(crate) actor: Option<Username>,
     pub(crate) purge: Purge,
     pub(crate) orders: BTreeMap<Key, plan::Order>,
+    pub(crate) aside: BTreeMap<Key, Held>,
     pub(crate) unattended: bool,
     pub(crate) adopt: Vec<Key>,
     pub(crate) allow: Allow,
@@ -65,6 +66,7 @@ impl World {
             actor: None,
             purge: Purge::default(),
             orders: BTreeMap::new(),
+            aside: BTreeMap::new(),
             unattended: false,
             adopt: Vec::new(),
             allow: Allow::default(),
@@ -96,7 +98,7 @@ impl World {
             orders: self.orders.clone(),
             allow: allow.unwrap_or_else(|| self.allow.clone()),
             unattended: self.unattended,
-            aside: std::collections::BTreeMap::new(),
+            aside: self.aside.clone(),
             gently: false,
             approved: self.approved.as_ref(),
             now: self.directory.now(),

@@ -145,6 +145,7 @@ pub(crate) fn declare(text: &str, project: &Project) -> (Desired, Vec<Problem>) 
     for (row, line) in text.split(['\n', ';']).map(str::trim).enumerate().filter(|it| !it.1.is_empty()) {
         match line.split_once('=') {
             _ if line == "part" => extent = Extent::Part,
+            _ if line == "objects" => extent = Extent::Objects,
             _ if line == "unreadable" => unreadable += 1,
             Some(("root", root)) => extent = Extent::Whole { root: root.into() },
             _ => {
