@@ -41,8 +41,12 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/keycloak");
-        let mut child =
-            Command::new(script).args(["serve", "--lasting"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server's script");
+        let mut child = Command::new(script)
+            .args(["serve", "--lasting"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server's script");
         let leash = child.stdin.take();
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut value = || lines.next().and_then(Result::ok).and_then(|line| Some(line.split_once('=')?.1.to_owned()));
@@ -96,7 +100,8 @@ impl Server {
         let users = self.call(Method::GET, &format!("{from}/users?max={}&briefRepresentation=false", 2 * NEW), None).await;
         let users: Vec<Value> = users.as_array().expect("a list").iter().map(same).collect();
         assert_eq!(users.len(), NEW);
-        let clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::builder().pool_max_idle_per_host(1).build().expect("one")).collect();
+        let clients: Vec<Client> =
+            (0..CONNECTIONS).map(|_| Client::builder().pool_max_idle_per_host(1).build().expect("one")).collect();
         let begin = Instant::now();
         let lanes = clients.iter().enumerate().map(|(lane, client)| {
             let users = &users;
@@ -230,7 +235,8 @@ impl Home {
         let done = command.output().expect("the program");
         let took = begin.elapsed();
         let text = [done.stdout, done.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat();
-        let last: Vec<&str> = text.lines().filter(|line| ["Plan:", "Applied", "keycloak:"].iter().any(|it| line.starts_with(it))).collect();
+        let last: Vec<&str> =
+            text.lines().filter(|line| ["Plan:", "Applied", "keycloak:"].iter().any(|it| line.starts_with(it))).collect();
         println!("  tenantry {}: {took:.2?}\n    {}", words.join(" "), last.join("\n    "));
         assert!(done.status.success(), "it has failed");
         took

@@ -139,7 +139,8 @@ async fn carry_out(directory: &Postgres, changes: &[Change], run: &Run) {
 /// The rows that creating the users of one schema wrote, copied into another one, which has the same companies: objects, and
 /// their audit records. What is copied is read beforehand.
 async fn bare(client: &mut Client, from: &str, to: &str) -> (Duration, Duration) {
-    let objects = (format!("objects ({COLUMNS})"), format!("SELECT {COLUMNS} FROM {from}.objects WHERE kind = 'user' ORDER BY row"));
+    let objects =
+        (format!("objects ({COLUMNS})"), format!("SELECT {COLUMNS} FROM {from}.objects WHERE kind = 'user' ORDER BY row"));
     let audit = ("audit".to_owned(), format!("SELECT * FROM {from}.audit WHERE kind = 'user' ORDER BY seq"));
     let mut tables = Vec::new();
     for (into, rows) in [objects, audit] {

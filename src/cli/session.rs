@@ -31,7 +31,7 @@ use crate::{
     mail::{Closed, MailErrorKind, Mailer, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
-    observed::Scope,
+    observed::{Capabilities, Scope},
     pipeline::{self, ApplyError, Leases, Order, Planned, Request, Seen},
     plan::{self, Allow, Approved, Change, Hold, Plan, Purge, Reason},
     report::Report,
@@ -276,7 +276,9 @@ impl Session {
             Err(closed) if closed.kind() != MailErrorKind::Template && !carried_out => String::new(),
             Err(closed) => format!("{} no mail can go out: {}\n", paint(WARNING, "warning:"), visible(&closed.to_string())),
         };
-        let links = plan.changes().filter_map(Change::issues).any(|credential| credential.method == Method::Invite);
+        let can = self.directory.capabilities();
+        let invited = plan.changes().filter_map(Change::issues).any(|credential| credential.method == Method::Invite);
+        let links = invited && !can.links && !can.invites;
         let smtp = home.project.mail.as_ref().is_some_and(|mail| matches!(mail.transport, Transport::Smtp { .. }));
         if links && smtp && home.project.base_url.is_none() {
             let warning = paint(WARNING, "warning:");
@@ -337,6 +339,11 @@ impl Session {
             Some(ahead) => ahead.await.map_err(|error| Failure::failed("the directory could not be read").because(&error))??,
             None => pipeline::look(&*self.directory, &self.read.home.project, &Scope::All).await?,
         })
+    }
+
+    /// What the directory can do.
+    pub(crate) fn capabilities(&self) -> Arc<Capabilities> {
+        self.directory.capabilities()
     }
 
     /// What is kept of what was done to the directory; none where nothing is.

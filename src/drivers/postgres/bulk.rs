@@ -71,7 +71,8 @@ pub(super) async fn execute(writing: &mut Writing<'_>, changes: &[Change], run: 
     let places = places(&writing.transaction, changes).await?;
     // What goes gives its names free to what comes, so the two are sent together.
     let part = if found.is_empty() { PART } else { changes.len() };
-    let mut ready = Ready { found: &found, places: &places, run, touched: HashSet::new(), outcomes: Vec::with_capacity(changes.len()) };
+    let mut ready =
+        Ready { found: &found, places: &places, run, touched: HashSet::new(), outcomes: Vec::with_capacity(changes.len()) };
     let mut sending = None;
     for part in changes.chunks(part) {
         let (transaction, pen) = (&writing.transaction, &mut writing.pen);

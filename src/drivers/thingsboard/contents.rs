@@ -11,9 +11,9 @@ use crate::{
 
 use super::{CONCURRENCY, Thingsboard, api::text, read, read::Way};
 
-/// Of which sort, in one word and in many, and below what they are listed.
+/// Of which sort, in one word and in many, which are what they are listed below, and what they are called by.
 const SORTS: [(&str, &str, &str); 3] =
-    [("device", "devices", "devices"), ("asset", "assets", "assets"), ("dashboard", "dashboards", "dashboards")];
+    [("device", "devices", "name"), ("asset", "assets", "name"), ("dashboard", "dashboards", "title")];
 
 impl Thingsboard {
     /// See [`crate::drivers::remote::Remote::contents`].
@@ -42,18 +42,16 @@ impl Thingsboard {
 
 async fn counted(client: &Client, below: &[&str], becomes: &str) -> Result<Contents, DirectoryError> {
     let mut contents = Contents::default();
-    for (one, many, list) in SORTS {
-        let path: Vec<&str> = below.iter().copied().chain([list]).collect();
+    for (one, many, name) in SORTS {
+        let path: Vec<&str> = below.iter().copied().chain([many]).collect();
         let what = format!("count the {many} of {}", below.join(" "));
-        let page = read::page(client, &path, (0, CONTENTS_NAMED), None, None, &what).await?;
+        let page = read::page(client, &path, (0, CONTENTS_NAMED), Some(name), None, &what).await?;
         if page.total == 0 {
             continue;
         }
         contents.counts.insert(format_smolstr!("{} {becomes}", if page.total == 1 { one } else { many }), page.total);
-        let names = page.data.iter().filter_map(|it| text(it, "name").or_else(|| text(it, "title")));
-        let mut names: Vec<SmolStr> = names.map(|name| format_smolstr!("{one} `{name}`")).collect();
-        names.sort();
-        contents.first.extend(names);
+        let names = page.data.iter().filter_map(|it| text(it, name));
+        contents.first.extend(names.map(|name| format_smolstr!("{one} `{name}`")));
     }
     contents.first.truncate(CONTENTS_NAMED);
     Ok(contents)

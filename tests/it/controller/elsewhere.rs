@@ -68,14 +68,16 @@ fn a_directory_is_entered_with_a_secret_that_may_come_late_and_change() {
     let server = Postgres::start();
     server.sql(&format!("CREATE ROLE tenants LOGIN PASSWORD '{FIRST}'; GRANT CREATE ON DATABASE postgres TO tenants"));
     let name = unique("way-in");
-    let directory = json!({ "directory": { "postgres": { "url": { "secretRef": { "name": name, "key": "url" } }, "schema": "tenants" } } });
+    let directory =
+        json!({ "directory": { "postgres": { "url": { "secretRef": { "name": name, "key": "url" } }, "schema": "tenants" } } });
     let bench = Bench::with("elsewhere", &directory, &["--resync", "3s"]);
     bench.apply([company("north"), user("anna")]);
     let away = |it: &Value, word: &str| {
         let ready = condition(it, "Ready");
         ready["reason"] == "DirectoryUnavailable" && ready["message"].as_str().unwrap().contains(word)
     };
-    bench.until("Directory", &bench.directory, "misses its Secret", |it| away(it, &format!("there is no Secret `{SYSTEM}/{name}`")));
+    bench
+        .until("Directory", &bench.directory, "misses its Secret", |it| away(it, &format!("there is no Secret `{SYSTEM}/{name}`")));
     assert!(!is_ready(&bench.get("User", "anna")));
     secret(&bench, &name, &server.url("tenants", FIRST));
     bench.ready("User", "anna");
