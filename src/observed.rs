@@ -196,7 +196,7 @@ impl Settings {
 pub struct Contents {
     /// How many of each sort, in a word that says what becomes of them: `devices unassigned`. None that is 0.
     pub counts: BTreeMap<SmolStr, u64>,
-    /// The first of them, by sort and name: `device \`pump 1\``. Ten at most.
+    /// The first of them, by sort and name, each with its sort: the device "pump 1". Ten at most.
     pub first: Vec<SmolStr>,
 }
 

@@ -24,7 +24,7 @@ impl Board<'_> {
         let Some(found) = draft.found.state() else { return demoted };
         let after = match &draft.after {
             After::Same => return 0,
-            After::Gone => return demoted.max(1) + self.taken(draft).map_or(0, |taken| taken.total()),
+            After::Gone => return demoted.max(1) + self.taken(draft).map_or(0, Contents::total),
             After::To(after) => after,
         };
         if found.key.kind == Kind::Role {

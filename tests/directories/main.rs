@@ -21,7 +21,7 @@ mod scim;
 #[cfg(feature = "thingsboard")]
 #[path = "../it/thingsboard/mod.rs"]
 mod simulator;
-#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim"))]
+#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim", feature = "thingsboard"))]
 mod table;
 #[cfg(feature = "thingsboard")]
 mod thingsboard;

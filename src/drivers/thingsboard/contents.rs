@@ -1,6 +1,6 @@
 //! What goes with a customer or tenant that is deleted, and nobody declares: [`backends.md`, 2.7 and 2.8].
 
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::format_smolstr;
 
 use crate::{
     directory::DirectoryError,

@@ -385,7 +385,7 @@ fn gone(answer: &crate::drivers::http::Answer, what: &str) -> Result<(), Directo
 }
 
 /// What we created without being told so: it is called what it should be called, and bears our mark.
-async fn find(client: &Client, target: &Target, seat: &Seat, sent: &Raw) -> Result<Option<Raw>, DirectoryError> {
+async fn find(client: &Client, target: &Target, seat: &Seat, wanted: &Raw) -> Result<Option<Raw>, DirectoryError> {
     let what = format!("look for {} {}", target.kind.word(), label(target));
     let (path, name): (Vec<&str>, _) = match target.kind {
         Kind::Company => (vec!["tenants"], "title"),
@@ -394,16 +394,16 @@ async fn find(client: &Client, target: &Target, seat: &Seat, sent: &Raw) -> Resu
         Kind::User | Kind::Role if seat.admin => (vec!["tenant", &seat.tenant, "users"], "email"),
         Kind::User | Kind::Role => (vec!["users"], "email"),
     };
-    let wanted = sent.get(name).and_then(Value::as_str).unwrap_or_default();
-    let rows = match read::list(client, &path, "createdTime", Some(wanted), &what).await {
+    let called = wanted.get(name).and_then(Value::as_str).unwrap_or_default();
+    let rows = match read::list(client, &path, "createdTime", Some(called), &what).await {
         // A tenant's administrator may not ask in that way, and need not.
         Err(error) if error.kind == ErrorKind::Refused && seat.admin => {
-            read::list(client, &["users"], "createdTime", Some(wanted), &what).await?
+            read::list(client, &["users"], "createdTime", Some(called), &what).await?
         }
         rows => rows?,
     };
-    let ours = Own::of(sent);
-    let same = |row: &&Raw| row.get(name).and_then(Value::as_str) == Some(wanted) && ours.mark.is_some() && Own::of(row) == ours;
+    let ours = Own::of(wanted);
+    let same = |row: &&Raw| row.get(name).and_then(Value::as_str) == Some(called) && ours.mark.is_some() && Own::of(row) == ours;
     let Some(found) = rows.iter().find(same) else { return Ok(None) };
     if target.kind == Kind::User
         && let Some(found) = id(found, "id")
