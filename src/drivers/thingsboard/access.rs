@@ -49,7 +49,7 @@ pub(super) struct Access {
     guess: Standing,
     standing: OnceCell<Standing>,
     tenants: std::sync::Mutex<HashMap<SmolStr, Tenant>>,
-    /// Tenants that we put a caretaker into.
+    /// Tenants in which there is a caretaker, as far as we know.
     kept: std::sync::Mutex<std::collections::HashSet<SmolStr>>,
     /// One at a time puts somebody into a tenant where nobody is.
     placing: Mutex<()>,
@@ -147,7 +147,7 @@ impl Access {
     /// Puts an account into a tenant for as long as it has no other administrator. It has no password and nobody can sign in with
     /// it; the system administrator acts for it. Its mailbox is none (RFC 2606).
     pub(super) async fn place_caretaker(&self, tenant: &str) -> Result<(), DirectoryError> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.into());
+        self.keeps_caretaker(tenant);
         let what = format!("put a caretaker into tenant {tenant}");
         let own = Own { caretaker: true, ..Own::default() };
         let mut raw = Raw::new();
@@ -176,7 +176,12 @@ impl Access {
         Ok(ours.and_then(|raw| id(raw, "id")).map(SmolStr::new))
     }
 
-    /// Whether we have put a caretaker into a tenant since we began.
+    /// There is, or may be, a caretaker in a tenant.
+    pub(super) fn keeps_caretaker(&self, tenant: &str) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.into());
+    }
+
+    /// Whether there may be a caretaker in a tenant.
     pub(super) fn has_caretaker(&self, tenant: &str) -> bool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant)
     }

@@ -159,7 +159,11 @@ impl Thingsboard {
                 seats.push((item.id.clone(), seat(Kind::Customer, false)));
                 items.push(item);
             }
-            for (user, door) in users.iter().filter(|(user, _)| !Own::of(user).caretaker) {
+            for (user, door) in &users {
+                if Own::of(user).caretaker {
+                    self.access.keeps_caretaker(&at);
+                    continue;
+                }
                 let item = map::user(user, *door, roles, self.ourselves().as_deref());
                 seats.push((item.id.clone(), seat(Kind::User, map::is_admin(user))));
                 items.push(item);
@@ -329,5 +333,9 @@ pub(super) async fn one(client: &Client, id: &str) -> Result<Option<(Raw, Door)>
     let what = format!("read user {id}");
     let Some(mut raw) = found(client, &["user", id], &what).await? else { return Ok(None) };
     let (enabled, activated) = info::strip(&mut raw);
+    if enabled.is_none() || activated.is_none() {
+        // Nobody could be shut off then, and nobody would know.
+        return Err(unlike(&what, "the server does not say whether the account is open"));
+    }
     Ok(Some((raw, Door { enabled, activated })))
 }

@@ -2,7 +2,7 @@
 //! makes another version.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -50,30 +50,45 @@ impl Thingsboard {
             return edits.iter().map(|_| Err(error.again())).collect();
         }
         let rest = Rest::default();
-        let outcomes = each(CONCURRENCY, edits, |edit| self.object(edit, &rest, stop)).await;
-        self.finish(rest).await;
+        let mut outcomes = each(CONCURRENCY, edits, |edit| self.object(edit, &rest, stop)).await;
+        let mut failed = self.finish(rest).await;
+        for (edit, outcome) in edits.iter().zip(&mut outcomes) {
+            if let Edit::Update(before, _) = edit
+                && let Some(error) = failed.remove(&before.id)
+            {
+                *outcome = Err(error);
+            }
+        }
         outcomes
     }
 
-    /// What failed of this is found and done by a later run, or hurts nobody: every edit has been carried out.
-    async fn finish(&self, rest: Rest) {
+    /// Does what is left to do, and says whose sessions may not have ended. A caretaker who could not be taken away does no harm:
+    /// the next administrator takes the place.
+    async fn finish(&self, rest: Rest) -> HashMap<RemoteId, DirectoryError> {
         let Rest { manned, shut } = rest;
         let manned = manned.into_inner().unwrap_or_else(PoisonError::into_inner);
         let vacated: Vec<SmolStr> = manned.into_iter().filter(|tenant| self.access.has_caretaker(tenant)).collect();
         each(CONCURRENCY, vacated, |tenant| async move { self.access.dismiss_caretaker(&tenant).await }).await;
         let shut = shut.into_inner().unwrap_or_else(PoisonError::into_inner);
         if shut.is_empty() {
-            return;
+            return HashMap::new();
         }
         tokio::time::sleep(SECOND).await;
-        each(CONCURRENCY, shut, |id| async move {
-            if let Some(way) = self.way_to(&id.0).await? {
-                let what = format!("end the sessions of user {}", id.0);
-                self.open_or_shut(way.client(self.access.main()), &id.0, false, &what).await?;
-            }
-            Ok::<_, DirectoryError>(())
-        })
-        .await;
+        let ended = each(CONCURRENCY, shut, |id| async move {
+            let ended = self.end_sessions(&id).await;
+            (id, ended)
+        });
+        ended.await.into_iter().filter_map(|(id, ended)| Some((id, ended.err()?))).collect()
+    }
+
+    /// Shuts an account off that is shut off. One that is gone has no sessions.
+    async fn end_sessions(&self, id: &RemoteId) -> Result<(), DirectoryError> {
+        let Some(way) = self.way_to(&id.0).await? else { return Ok(()) };
+        let what = format!("end the sessions of user {}", id.0);
+        match self.open_or_shut(way.client(self.access.main()), &id.0, false, &what).await {
+            Err(error) if error.kind == ErrorKind::Moved => Ok(()),
+            ended => ended,
+        }
     }
 
     async fn object(&self, edit: &Edit, rest: &Rest, stop: &Stop) -> Outcome {
