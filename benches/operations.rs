@@ -146,7 +146,6 @@ fn history(folder: &Path, objects: usize) {
                 source: live.source.clone(),
                 loss: 0,
                 takes: None,
-                takes: None,
             })
         };
         let changes: Vec<Change> = observed.ours.iter().filter_map(edit).collect();

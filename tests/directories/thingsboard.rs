@@ -69,7 +69,7 @@ mod as_system_administrator {
         ((folder, server), directory)
     }
 
-    crate::conformance::suite!(|| fresh());
+    crate::conformance::suite!(fresh);
 }
 
 mod in_trouble {
@@ -84,7 +84,7 @@ mod in_trouble {
         ((folder, server, proxy), directory, trouble)
     }
 
-    crate::conformance::troubled!(|| troubled());
+    crate::conformance::troubled!(troubled);
 }
 
 mod as_tenant {
@@ -99,7 +99,7 @@ mod as_tenant {
     }
 
     // Everything for which one company is enough.
-    crate::conformance::suite! { || fresh();
+    crate::conformance::suite! { fresh;
         keeps_every_field_of_every_kind
         edits_every_field
         renames_and_swaps_through_parking

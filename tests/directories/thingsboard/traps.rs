@@ -131,9 +131,9 @@ async fn a_mail_goes_out_only_when_it_is_asked_for() {
     // Nobody is deleted because a mail could not be sent.
     create(&remote, again(&mara, "late")).await;
     assert!(server.simulator().state().user("late@acme.example").is_some());
-    assert!(remote.invite(&mara.id, std::time::Duration::from_secs(60)).await.is_err());
+    assert!(remote.invite(&mara.id, std::time::Duration::from_mins(1)).await.is_err());
     server.simulator().state().no_mail = false;
-    remote.invite(&mara.id, std::time::Duration::from_secs(60)).await.unwrap();
+    remote.invite(&mara.id, std::time::Duration::from_mins(1)).await.unwrap();
     assert_eq!(server.simulator().state().mails, [Mail::Activation("mara@acme.example".into())]);
 }
 
@@ -162,7 +162,7 @@ async fn the_first_password_opens_and_nobody_sets_another() {
     assert_eq!(remote.revoke(&mara.id).await.unwrap_err().kind, ErrorKind::Rejected);
     remote.revoke(&pia.id).await.unwrap();
     assert!(remote.link(&mara.id).await.unwrap().is_none());
-    remote.invite(&mara.id, std::time::Duration::from_secs(60)).await.unwrap();
+    remote.invite(&mara.id, std::time::Duration::from_mins(1)).await.unwrap();
     assert_eq!(server.simulator().state().mails, [Mail::Reset("mara@acme.example".into())]);
 }
 
@@ -335,7 +335,7 @@ async fn a_list_that_does_not_add_up_is_no_answer() {
         let body = json!({ "data": data, "totalPages": 1, "totalElements": total, "hasNext": false });
         Message::answer(200, &[("Content-Type", "application/json")], body.to_string())
     };
-    for answer in [page(&[], 3), page(&[row.clone()], 2), page(&[row.clone(), row], 2)] {
+    for answer in [page(&[], 3), page(std::slice::from_ref(&row), 2), page(&[row.clone(), row], 2)] {
         let count = answering(&server, answer);
         assert_eq!(sweep(&remote).await.unwrap_err().kind, ErrorKind::Incomplete);
         assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 3, "it is walked again");
