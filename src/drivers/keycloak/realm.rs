@@ -23,8 +23,6 @@ use crate::{
 /// Users imported at once. Over eight connections a server of two processors makes 580 to 640 users a second in tens, 490 in
 /// 25s, 390 in 50s, and 320 by single requests (26.7.3, warm); and one that is refused sends the others the slow way.
 pub(super) const CHUNK: usize = 10;
-/// Edits carried out together: enough that the connections wait for each other but now and then.
-const BATCH: usize = 200;
 
 /// What the validator `person-name-prohibited-characters` refuses besides control characters.
 const NOT_IN_PERSONS: &str = "<>&\"$%!#?§;*~/\\|^=[]{}()";
@@ -141,7 +139,7 @@ impl Facts {
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: settings.invites == KeycloakInvites::Keycloak,
             roles: if any { None } else { Some(known.keys().cloned().collect::<BTreeSet<_>>()) },
-            concurrency: BATCH,
+            concurrency: CHUNK * 8,
             ..Capabilities::everything()
         }
     }

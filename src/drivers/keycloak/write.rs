@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::join};
 use serde_json::json;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -108,10 +108,11 @@ impl Keycloak {
             }
         }
         let ids: Vec<RemoteId> = parents.keys().cloned().collect();
-        for (id, found) in ids.iter().zip(each(self.api.client.width(), &ids, |id| self.parent(id)).await) {
+        let found = each(self.api.client.width(), &ids, |id| self.parent(id));
+        let (found, roles) = join(found, self.resolve(roles)).await;
+        for (id, found) in ids.iter().zip(found) {
             parents.insert(id.clone(), found?);
         }
-        let roles = self.resolve(roles).await;
         Ok(Batch { facts, roles, parents })
     }
 

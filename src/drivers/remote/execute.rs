@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Changes between two looks at whether to stop, and in one transaction of the ledger.
-const CHUNK: usize = 200;
+const CHUNK: usize = 400;
 
 type Outcome = Result<Executed, DirectoryError>;
 

@@ -98,7 +98,7 @@ fn a_directory_is_entered_with_a_secret_that_may_come_late_and_change() {
     bench.apply([user_with("anna", &json!({ "displayName": "Anna" })), user("ben")]);
     let told = bench.until("Directory", &bench.directory, "is refused", |it| away(it, "password authentication failed"));
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(bench.accounts("User").into_values().collect::<Vec<_>>(), [before.clone()]);
+    assert_eq!(bench.accounts("User").into_values().collect::<Vec<_>>(), std::slice::from_ref(&before));
     secret(&bench, &name, &server.url("tenants", SECOND));
     bench.all_ready("User", 2);
     let after = bench.account("anna");
