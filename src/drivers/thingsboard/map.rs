@@ -231,7 +231,8 @@ mod tests {
         let item = user(&mara, Door { enabled: Some(false), activated: Some(false) }, &roles, None);
         assert_eq!((of(&item.fields, Field::Username), &item.roles[..]), (Some("mara"), &["support".into()][..]));
         assert_eq!((item.enabled, item.must_change, item.parent), (Some(true), Some(true), Some(RemoteId("t".into()))));
-        let usual = Target { role: Some("tenant-administrator".into()), ..target(Kind::User, &[(Field::Username, "m@x.example")]) };
+        let fields = [(Field::Username, "m@x.example"), (Field::Email, "m@x.example")];
+        let usual = Target { role: Some("tenant-administrator".into()), ..target(Kind::User, &fields) };
         apply(&mut mara, &usual, Door::default());
         assert_eq!(mara["additionalInfo"], json!({}));
     }

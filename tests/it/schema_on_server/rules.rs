@@ -176,7 +176,7 @@ async fn secrets(it: &mut Table) {
     places(&Path::spec(), &kind.schema, &mut found);
     let all: Vec<Path> =
         found.into_iter().filter(|(_, schema)| schema["properties"]["secretRef"].is_object()).map(|(path, _)| path).collect();
-    assert_eq!(all.len(), 7);
+    assert_eq!(all.len(), 8);
     for path in all {
         let place = path.to_string();
         let source = json!({ "name": "secrets", "key": "token" });
