@@ -20,7 +20,7 @@ use super::{
     CONCURRENCY,
     api::{self, Raw, ask, id, object, text},
     info::{self, Own},
-    read,
+    list,
     sign_in::{ApiKey, Impersonated, Login},
 };
 
@@ -171,7 +171,7 @@ impl Access {
     /// The identifier of the caretaker of a tenant, where it has one.
     async fn caretaker(&self, tenant: &str) -> Result<Option<SmolStr>, DirectoryError> {
         let what = format!("look for the caretaker of tenant {tenant}");
-        let admins = read::list(&self.main, &["tenant", tenant, "users"], "email", None, &what).await?;
+        let admins = list::list(&self.main, &["tenant", tenant, "users"], "email", None, &what).await?;
         let ours = admins.iter().find(|raw| Own::of(raw).caretaker);
         Ok(ours.and_then(|raw| id(raw, "id")).map(SmolStr::new))
     }

@@ -9,7 +9,7 @@ use crate::{
     observed::{CONTENTS_NAMED, Contents},
 };
 
-use super::{CONCURRENCY, Thingsboard, api::text, read, read::Way};
+use super::{CONCURRENCY, Thingsboard, api::text, list, read::Way};
 
 /// Of which sort, in one word and in many, which are what they are listed below, and what they are called by.
 const SORTS: [(&str, &str, &str); 3] =
@@ -45,7 +45,7 @@ async fn counted(client: &Client, below: &[&str], becomes: &str) -> Result<Conte
     for (one, many, name) in SORTS {
         let path: Vec<&str> = below.iter().copied().chain([many]).collect();
         let what = format!("count the {many} of {}", below.join(" "));
-        let page = read::page(client, &path, (0, CONTENTS_NAMED), Some(name), None, &what).await?;
+        let page = list::page(client, &path, (0, CONTENTS_NAMED), Some(name), None, &what).await?;
         if page.total == 0 {
             continue;
         }

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     api::{self, Raw, ask, found},
     info::Own,
-    read,
+    list,
 };
 
 /// How many administrators are tried before none counts as one to act for.
@@ -121,7 +121,7 @@ impl Impersonated {
     /// The administrators, those to be acted for first: the one that is ours alone, then the oldest.
     async fn admins(&self) -> Result<Vec<Raw>, DirectoryError> {
         let what = format!("read the administrators of tenant {}", self.tenant);
-        let mut admins = read::list(&self.system, &["tenant", &self.tenant, "users"], "email", None, &what).await?;
+        let mut admins = list::list(&self.system, &["tenant", &self.tenant, "users"], "email", None, &what).await?;
         let age = |raw: &Raw| (!Own::of(raw).caretaker, raw.get("createdTime").and_then(serde_json::Value::as_i64));
         admins.sort_by_key(age);
         Ok(admins)
