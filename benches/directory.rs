@@ -35,7 +35,18 @@ fn change(kind: Kind, called: &str, place: Option<Place>, body: Body) -> Change 
         State { key: key.clone(), place, body, enabled: true, suspended: false, locked: None, retired: false, owner, deletion };
     let action = Action::Create(Box::new(state));
     let source = Some("users/service.yaml:41".into());
-    Change { key, action, credential: None, reason: Reason::Declared, before: None, remote: None, expect: None, source, loss: 0 }
+    Change {
+        key,
+        action,
+        credential: None,
+        reason: Reason::Declared,
+        before: None,
+        remote: None,
+        expect: None,
+        source,
+        loss: 0,
+        takes: None,
+    }
 }
 
 fn companies(users: usize) -> Vec<Change> {

@@ -145,6 +145,7 @@ fn history(folder: &Path, objects: usize) {
                 expect: live.version.clone(),
                 source: live.source.clone(),
                 loss: 0,
+                takes: None,
             })
         };
         let changes: Vec<Change> = observed.ours.iter().filter_map(edit).collect();

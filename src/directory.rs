@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use smol_str::SmolStr;
 
 use crate::{
     history::{Chain, Commit, Found, Past, Record},
-    model::{Key, Name, PasswordHash, PlainPassword, RemoteId, TokenHash, Username, Version},
-    observed::{Capabilities, CredentialMark, Observed, Scope, Settings},
+    model::{Key, Kind, Name, PasswordHash, PlainPassword, RemoteId, TokenHash, Username, Version},
+    observed::{Capabilities, Contents, CredentialMark, Observed, Scope, Settings},
     plan::Change,
 };
 
@@ -54,6 +55,19 @@ pub trait Directory: Send + Sync {
     /// Marks what each of some accounts owed as given: the last step of a delivery. One that owes something else by now is
     /// [`ErrorKind::Moved`].
     async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>>;
+
+    /// The directory's own link with which somebody who owes an invitation sets the first password ([`Capabilities::links`]); none
+    /// for one who has a password by now.
+    async fn link(&self, debt: &Debt) -> Result<Option<OwnLink>, DirectoryError> {
+        let _ = debt;
+        Ok(None)
+    }
+
+    /// What would go with each of some companies and customers if it were deleted, in the order given
+    /// ([`Capabilities::contents`]). What is under management, or could be, is not among it. Reads only.
+    async fn contents(&self, ids: &[(Kind, RemoteId)]) -> Result<Vec<Contents>, DirectoryError> {
+        Ok(ids.iter().map(|_| Contents::default()).collect())
+    }
 
     /// How many passwords have died unused by the time `now` and still open the door there: a directory that does not end them
     /// by itself needs [`Directory::bury`].
@@ -139,6 +153,17 @@ pub enum NewSecret {
     Link(TokenHash),
     /// The directory mails a link itself ([`Capabilities::invites`]), which lives this long.
     Invitation(Duration),
+    /// The directory's own link goes into our mail ([`Directory::link`]); there is nothing to store.
+    OwnLink,
+}
+
+/// A link of the directory itself, with which somebody sets the first password.
+#[derive(Debug, Clone)]
+pub struct OwnLink {
+    /// Where it leads: whoever has it can set the password.
+    pub url: SecretString,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 /// What a directory of our own does beside the port, and others do for themselves: check passwords, let people set them.

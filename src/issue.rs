@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     credential::{self, ExposeSecret, HashError, Hasher, SecretString, SourceError, Vault, Weakness},
-    directory::{self, Debt, Directory, DirectoryError, Issue, NewSecret, Run},
+    directory::{self, Debt, Directory, DirectoryError, Issue, NewSecret, OwnLink, Run},
     mail::{Letter, MailError, MailErrorKind, Occasion, Post},
     manifest::{DEFAULT_BASE_URL, Passwords, Project},
     model::{Credential, Email, Line, Method, Name, PlainPassword, Username},
@@ -54,6 +54,11 @@ impl Issuer {
             vault,
             hasher: Hasher::default(),
         }
+    }
+
+    /// How long an invitation lives.
+    fn invitation(&self) -> Duration {
+        if self.reset { self.passwords.reset } else { self.passwords.invite }
     }
 }
 
@@ -137,10 +142,12 @@ pub async fn issue(
     run: &Run,
     told: &(dyn Fn(u64) + Send + Sync),
 ) -> Vec<Outcome> {
-    let mut batch =
-        Batch { directory, dues, issuer, run, outcomes: dues.iter().map(|_| None).collect(), closed: None, strikes: 0, done: 0 };
+    let outcomes = dues.iter().map(|_| None).collect();
+    let can = directory.capabilities();
+    let (invites, links) = (can.invites, can.links);
+    let mut batch = Batch { directory, dues, issuer, run, invites, links, outcomes, closed: None, strikes: 0, done: 0 };
     // Before the first secret is stored: a reset must not take a password away while no mail can bring the new one.
-    if dues.iter().any(|due| mailed(&due.credential))
+    if dues.iter().any(|due| mailed(&due.credential, invites))
         && let Err(error) = issuer.post.check().await
     {
         batch.closed = Some(Arc::new(error));
@@ -150,10 +157,11 @@ pub async fn issue(
     batch.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(left)).collect()
 }
 
-/// Whether a credential goes out by mail.
-fn mailed(credential: &Credential) -> bool {
+/// Whether a credential goes out by a mail of ours; `invites`: links are mailed by the directory.
+fn mailed(credential: &Credential, invites: bool) -> bool {
     match credential.method {
-        Method::Invite | Method::Temporary => true,
+        Method::Invite => !invites,
+        Method::Temporary => true,
         Method::Secret | Method::Hash | Method::None => false,
     }
 }
@@ -166,6 +174,10 @@ struct Batch<'a> {
     dues: &'a [Due],
     issuer: &'a Issuer,
     run: &'a Run,
+    /// The directory mails links itself.
+    invites: bool,
+    /// The directory's own links go into our mails.
+    links: bool,
     outcomes: Vec<Option<Outcome>>,
     /// Why no mail gets through any more.
     closed: Option<Arc<MailError>>,
@@ -208,12 +220,12 @@ impl Batch<'_> {
     fn make_more(&mut self, waiting: &mut std::ops::Range<usize>, making: &mut Making) {
         while making.len() < CHUNK + self.issuer.hasher.width() && !self.run.stop.requested() {
             let Some(row) = waiting.next() else { break };
-            if let Some(error) = self.closed.clone().filter(|_| mailed(&self.dues[row].credential)) {
+            if let Some(error) = self.closed.clone().filter(|_| mailed(&self.dues[row].credential, self.invites)) {
                 self.finish(row, Err(IssueError::Mail(error)));
                 continue;
             }
-            let (due, issuer) = (self.dues[row].clone(), self.issuer.clone());
-            making.spawn(async move { (row, prepare(row, due, &issuer).await) });
+            let (due, issuer, invites) = (self.dues[row].clone(), self.issuer.clone(), self.invites);
+            making.spawn(async move { (row, prepare(row, due, &issuer, invites).await) });
         }
     }
 
@@ -224,6 +236,9 @@ impl Batch<'_> {
             ready = rest;
             let unsent: Vec<Prepared> = unsent;
             unsent.iter().for_each(|prepared| self.finish(prepared.row, Err(IssueError::Mail(Arc::clone(&error)))));
+        }
+        if self.links {
+            ready = self.with_links(ready).await;
         }
         let issues: Vec<Issue> = ready.iter().map(|prepared| prepared.issue.clone()).collect();
         if issues.is_empty() {
@@ -266,6 +281,35 @@ impl Batch<'_> {
         for (prepared, marked) in given.iter().zip(marked) {
             self.finish(prepared.row, marked.map_err(IssueError::from));
         }
+    }
+
+    /// The directory's own links in place of ours. Who has set a password there is written to by the directory itself: it has no
+    /// link for them that anybody else may see.
+    async fn with_links(&mut self, ready: Vec<Prepared>) -> Vec<Prepared> {
+        let directory = self.directory;
+        let asked = |prepared: &Prepared| {
+            let invited = matches!(prepared.issue.secret, NewSecret::Link(_));
+            let debt = prepared.issue.debt.clone();
+            async move { if invited { Some(directory.link(&debt).await) } else { None } }
+        };
+        let links = futures_util::future::join_all(ready.iter().map(asked)).await;
+        let mut linked = Vec::new();
+        for (prepared, link) in ready.into_iter().zip(links) {
+            let Prepared { row, issue: Issue { debt, secret, until }, letter } = prepared;
+            let (secret, until, letter) = match link {
+                None => (secret, until, letter),
+                Some(Ok(Some(OwnLink { url, until: ends }))) => {
+                    (NewSecret::OwnLink, Some(until.map_or(ends, |until| until.min(ends))), Some((Occasion::Invite, url)))
+                }
+                Some(Ok(None)) => (NewSecret::Invitation(self.issuer.invitation()), until, None),
+                Some(Err(error)) => {
+                    self.finish(row, Err(error.into()));
+                    continue;
+                }
+            };
+            linked.push(Prepared { row, issue: Issue { debt, secret, until }, letter });
+        }
+        linked
     }
 
     /// A letter that did not go out. What one recipient makes a server say may sound as if it were for everybody: only when
@@ -319,7 +363,7 @@ impl Batch<'_> {
 }
 
 /// Makes a secret, or reads it.
-async fn prepare(row: usize, due: Due, issuer: &Issuer) -> Result<Prepared, IssueError> {
+async fn prepare(row: usize, due: Due, issuer: &Issuer, invites: bool) -> Result<Prepared, IssueError> {
     let Due { debt, credential: Credential { method, source, reset: _ }, email: _, username: _, name: _ } = due;
     let Issuer { project: _, passwords, reset, base_url, post: _, vault, hasher } = issuer;
     let until = |lifetime: Duration| {
@@ -328,6 +372,7 @@ async fn prepare(row: usize, due: Due, issuer: &Issuer) -> Result<Prepared, Issu
     };
     let read = || source.as_ref().map_or(Err(IssueError::Failed), |source| Ok(vault.read_for(&debt.key.namespace, source)?));
     let (secret, until, letter) = match method {
+        Method::Invite if invites => (NewSecret::Invitation(issuer.invitation()), Some(until(passwords.invite)), None),
         Method::Invite => {
             let credential::Token { text, hash } = credential::token().map_err(HashError::from)?;
             let base_url = base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);

@@ -33,6 +33,8 @@ pub struct Live {
     pub created_at: Timestamp,
     /// Where it was last declared, `users/service.yaml:41`, as of the last write.
     pub source: Option<SmolStr>,
+    /// Whether somebody has set a password of their own by now; none where that cannot be told.
+    pub activated: Option<bool>,
 }
 
 /// The state of a credential: the debt comes first, the mark last.
@@ -189,6 +191,25 @@ impl Settings {
     }
 }
 
+/// What is in an object that declarations do not speak of, and goes or is left without it: devices of a customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// How many of each sort, in a word that says what becomes of them: `devices unassigned`. None that is 0.
+    pub counts: BTreeMap<SmolStr, u64>,
+    /// The first of them, by sort and name, each with its sort: the device "pump 1". Ten at most.
+    pub first: Vec<SmolStr>,
+}
+
+/// How many of what goes with an object are named.
+pub const CONTENTS_NAMED: usize = 10;
+
+impl Contents {
+    /// How many there are.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+}
+
 /// Everything a directory holds, at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -200,6 +221,8 @@ pub struct Observed {
     pub spent: Spent,
     /// What was applied before.
     pub applied: Applied,
+    /// What would go with objects, of those for which that was asked ([`Capabilities::contents`]).
+    pub contents: BTreeMap<RemoteId, Contents>,
 }
 
 impl Observed {
@@ -278,6 +301,12 @@ pub struct Capabilities {
     pub disable: bool,
     /// Whether a user can move to another company or customer as the same account.
     pub move_users: bool,
+    /// Whether a customer can move to another company as the same customer.
+    pub move_customers: bool,
+    /// Whether a customer can stand under nothing.
+    pub lone_customers: bool,
+    /// Kinds of which it makes no new ones for us and removes none, each with the reason.
+    pub closed: BTreeMap<Kind, SmolStr>,
     /// What can stand under what: a company under a company, a user under a customer.
     pub places: BTreeSet<(Kind, Kind)>,
     /// How people can be given a credential.
@@ -286,6 +315,17 @@ pub struct Capabilities {
     pub invites: bool,
     /// The roles that can be given to users, by their native names: `common-manager`, `nordlicht.helper`; none where that is any.
     pub roles: Option<BTreeSet<SmolStr>>,
+    /// Roles that cannot be given to anybody, by their native names, each with the reason.
+    pub refused_roles: BTreeMap<SmolStr, SmolStr>,
+    /// An account opens by its owner setting the first password, and not before; after that nobody else sets one or takes it
+    /// away ([`Live::activated`]).
+    pub activation: bool,
+    /// The links of [`Method::Invite`] in our mails are its own, as long as somebody has no password
+    /// ([`Directory::link`](crate::directory::Directory::link)).
+    pub links: bool,
+    /// Things of its own go with a customer or company that is deleted
+    /// ([`Directory::contents`](crate::directory::Directory::contents)).
+    pub contents: bool,
     /// Changes worth sending at once.
     pub concurrency: usize,
 }
@@ -344,6 +384,13 @@ impl Capabilities {
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: false,
             roles: None,
+            move_customers: true,
+            lone_customers: true,
+            closed: BTreeMap::new(),
+            refused_roles: BTreeMap::new(),
+            activation: false,
+            links: false,
+            contents: false,
             concurrency: 1,
         }
     }

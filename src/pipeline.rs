@@ -14,10 +14,10 @@ use crate::{
     desired::{self, Desired, Known},
     directory::{Directory, DirectoryError},
     manifest::{Problem, Project, Sources},
-    model::{Body, Key, Kind, Username},
-    observed::{Applied, Observed, Scope},
+    model::{Body, Key, Kind, RemoteId, Username},
+    observed::{Applied, Contents, Observed, Scope},
     organisation::Outlook,
-    plan::{self, Acting, Allow, Approved, Authority, Held, Input, Plan, Policy, Purge, Refusal},
+    plan::{self, Acting, Action, Allow, Approved, Authority, Change, Held, Input, Plan, Policy, Purge, Refusal},
 };
 
 pub use carry::{ApplyError, Leases, Order, apply, carry_out, note_found};
@@ -101,7 +101,42 @@ pub async fn look(directory: &dyn Directory, project: &Project, scope: &Scope) -
 
 /// Reads the directory and decides. Writes nothing.
 pub async fn plan(directory: &dyn Directory, request: &Request<'_>) -> Result<Planned, DirectoryError> {
-    Ok(plan_on(directory, request, &look(directory, request.project, &request.scope).await?))
+    let mut seen = look(directory, request.project, &request.scope).await?;
+    plan_and_weigh(directory, request, &mut seen).await
+}
+
+/// Decides on what was seen, and asks what would go with the customers and companies that would be deleted, where the directory
+/// has such things: they are counted and named in the plan. What was asked is kept with what was seen.
+pub async fn plan_and_weigh(directory: &dyn Directory, request: &Request<'_>, seen: &mut Seen) -> Result<Planned, DirectoryError> {
+    let planned = plan_on(directory, request, seen);
+    let weighed = weigh(directory, &planned.plan, &seen.observed).await?;
+    if weighed.is_empty() {
+        return Ok(planned);
+    }
+    seen.observed.contents.extend(weighed);
+    Ok(plan_on(directory, request, seen))
+}
+
+/// What would go with the customers and companies that a plan deletes, of those for which nobody has asked yet.
+pub async fn weigh(
+    directory: &dyn Directory,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<BTreeMap<RemoteId, Contents>, DirectoryError> {
+    if !directory.capabilities().contents {
+        return Ok(BTreeMap::new());
+    }
+    let emptied = |change: &Change| {
+        let id = change.remote.clone().filter(|id| !observed.contents.contains_key(id))?;
+        let place = matches!(change.key.kind, Kind::Company | Kind::Customer);
+        (place && matches!(change.action, Action::Delete)).then_some((change.key.kind, id))
+    };
+    let ids: Vec<(Kind, RemoteId)> = plan.changes().filter_map(emptied).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found = directory.contents(&ids).await?;
+    Ok(ids.into_iter().map(|(_, id)| id).zip(found).collect())
 }
 
 /// Decides on what was seen.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     manifest::Project,
     model::{Key, Kind, Method, Paragraph, Username},
-    observed::{Live, Observed},
+    observed::{Capabilities, Live, Observed},
     plan::{Allow, LastHolder, Order},
 };
 
@@ -31,7 +31,7 @@ pub(crate) struct ResetArgs {
     whom: Whom,
     /// `Invite`: a link to set a password. `Temporary`: a password that must be changed. Both by mail to the user's own
     /// address; the password that they have now is dead from then on [default: Temporary; Invite where the project has
-    /// `links.baseUrl`].
+    /// `links.baseUrl`, and where the directory has links of its own or takes no temporary passwords].
     #[arg(long, value_name = "METHOD", value_parser = method)]
     method: Option<Method>,
     #[command(flatten)]
@@ -133,9 +133,8 @@ fn reason(text: &str) -> Result<Paragraph, String> {
 /// Issues new credentials.
 pub(crate) async fn reset(args: &ResetArgs, console: Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let ResetArgs { whom, method, how } = args;
-    let order = |live: &Live, project: &Project| {
+    let order = |live: &Live, usual: Method| {
         let able = live.state.enabled && !live.state.retired;
-        let usual = usual(project);
         let refusal = || Failure::invalid(format!("`{}` cannot sign in, so nothing is sent", live.state.key));
         if able { Ok(Order::Reset(method.unwrap_or(usual))) } else { Err(refusal().hint("enable or unlock the account first")) }
     };
@@ -143,8 +142,9 @@ pub(crate) async fn reset(args: &ResetArgs, console: Console, interrupt: &Interr
 }
 
 /// What is sent where nobody says what.
-fn usual(project: &Project) -> Method {
-    if project.base_url.is_some() { Method::Invite } else { Method::Temporary }
+fn usual(project: &Project, can: &Capabilities) -> Method {
+    let linked = project.base_url.is_some() || can.links || can.invites;
+    if linked || !can.methods.contains(&Method::Temporary) { Method::Invite } else { Method::Temporary }
 }
 
 /// Shuts off.
@@ -156,8 +156,8 @@ pub(crate) async fn lock(args: &LockArgs, console: Console, interrupt: &Interrup
 /// Lets the declaration count again.
 pub(crate) async fn unlock(args: &UnlockArgs, console: Console, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let UnlockArgs { whom, how } = args;
-    let order = |live: &Live, project: &Project| match &live.state.locked {
-        Some(_) => Ok(Order::Unlock(usual(project))),
+    let order = |live: &Live, usual: Method| match &live.state.locked {
+        Some(_) => Ok(Order::Unlock(usual)),
         None => Err(Failure::invalid(format!("`{}` is not locked", live.state.key))),
     };
     run(whom, how, order, console, interrupt).await
@@ -166,7 +166,7 @@ pub(crate) async fn unlock(args: &UnlockArgs, console: Console, interrupt: &Inte
 async fn run(
     whom: &Whom,
     how: &How,
-    order: impl Fn(&Live, &Project) -> Result<Order, Failure>,
+    order: impl Fn(&Live, Method) -> Result<Order, Failure>,
     console: Console,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
@@ -183,7 +183,7 @@ async fn run(
     let mut orders = BTreeMap::new();
     for text in &whom.users {
         let live = find(text, &seen.observed)?;
-        orders.insert(live.state.key.clone(), order(live, session.project())?);
+        orders.insert(live.state.key.clone(), order(live, usual(session.project(), &session.capabilities()))?);
     }
     session.order(orders);
     session.foresee(outputs);

@@ -31,7 +31,7 @@ use crate::{
     mail::{Closed, MailErrorKind, Mailer, Post},
     manifest::{DEFAULT_BASE_URL, Diagnostic, Project, Severity, Sources, Transport},
     model::{Field, FieldValue, Key, Method, SecretSource, Username, visible},
-    observed::Scope,
+    observed::{Capabilities, Scope},
     pipeline::{self, ApplyError, Leases, Order, Planned, Request, Seen},
     plan::{self, Allow, Approved, Change, Hold, Plan, Purge, Reason},
     report::Report,
@@ -276,7 +276,9 @@ impl Session {
             Err(closed) if closed.kind() != MailErrorKind::Template && !carried_out => String::new(),
             Err(closed) => format!("{} no mail can go out: {}\n", paint(WARNING, "warning:"), visible(&closed.to_string())),
         };
-        let links = plan.changes().filter_map(Change::issues).any(|credential| credential.method == Method::Invite);
+        let can = self.directory.capabilities();
+        let invited = plan.changes().filter_map(Change::issues).any(|credential| credential.method == Method::Invite);
+        let links = invited && !can.links && !can.invites;
         let smtp = home.project.mail.as_ref().is_some_and(|mail| matches!(mail.transport, Transport::Smtp { .. }));
         if links && smtp && home.project.base_url.is_none() {
             let warning = paint(WARNING, "warning:");
@@ -339,6 +341,11 @@ impl Session {
         })
     }
 
+    /// What the directory can do.
+    pub(crate) fn capabilities(&self) -> Arc<Capabilities> {
+        self.directory.capabilities()
+    }
+
     /// What is kept of what was done to the directory; none where nothing is.
     pub(crate) fn history(&self) -> Option<&dyn History> {
         self.directory.history()
@@ -347,6 +354,11 @@ impl Session {
     /// Decides on what was seen.
     pub(crate) fn plan_on(&self, seen: &Seen) -> Planned {
         pipeline::plan_on(&*self.directory, &self.request(), seen)
+    }
+
+    /// Decides on what was seen, and asks what would go with what is deleted.
+    pub(crate) async fn plan_and_weigh(&self, seen: &mut Seen) -> Result<Planned, Failure> {
+        Ok(pipeline::plan_and_weigh(&*self.directory, &self.request(), seen).await?)
     }
 
     /// Decides as if whatever is not declared were to be kept: people are shut off, and nothing is done that cannot be taken back.
@@ -377,8 +389,8 @@ impl Session {
 
     /// Reads the directory and decides.
     pub(crate) async fn plan(&mut self) -> Result<Planned, Failure> {
-        let seen = self.look().await?;
-        Ok(self.plan_on(&seen))
+        let mut seen = self.look().await?;
+        self.plan_and_weigh(&mut seen).await
     }
 
     /// Carries out what was shown.

@@ -78,8 +78,13 @@ impl Memory {
     /// Where two objects have the same key or the same unique value, or something stands under what is not there.
     pub fn with(observed: Observed) -> Self {
         let memory = Self::new();
-        let Observed { ours, strangers, spent: Spent(spent), applied: Applied { root, settings: _, others: _, begins: _ } } =
-            observed;
+        let Observed {
+            ours,
+            strangers,
+            spent: Spent(spent),
+            applied: Applied { root, settings: _, others: _, begins: _ },
+            contents: _,
+        } = observed;
         let mut inner = memory.lock();
         inner.root = root;
         let now = inner.now;

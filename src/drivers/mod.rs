@@ -1,7 +1,7 @@
 //! Directories: what stands behind the port. Each translates between [`crate::observed`] and what it talks to, and decides
 //! nothing.
 
-#[cfg(any(feature = "keycloak", feature = "scim"))]
+#[cfg(any(feature = "keycloak", feature = "scim", feature = "thingsboard"))]
 mod http;
 #[cfg(feature = "keycloak")]
 pub mod keycloak;
@@ -18,6 +18,8 @@ pub mod scim;
 mod sql;
 pub mod sqlite;
 mod table;
+#[cfg(feature = "thingsboard")]
+pub mod thingsboard;
 
 use std::{
     path::{Path, PathBuf},
@@ -105,15 +107,20 @@ pub fn open(opening: &Opening<'_>) -> Result<Opened, DirectoryError> {
         DirectorySpec::Ldap(settings) => beside(opening, ldap::Ldap::open(settings, secret(opening, &settings.password)?)?),
         #[cfg(not(feature = "ldap"))]
         DirectorySpec::Ldap(_) => Err(unsupported("ldap")),
-        DirectorySpec::Other(kind) => {
-            let cause = "this release reads its settings and cannot open it yet";
-            Err(DirectoryError::new(format!("open the directory `{kind}`"), ErrorKind::Rejected).because(cause))
+        #[cfg(feature = "thingsboard")]
+        DirectorySpec::Thingsboard(settings) => {
+            beside(opening, thingsboard::Thingsboard::open(settings, secret(opening, settings.proof.secret())?)?)
         }
+        #[cfg(not(feature = "thingsboard"))]
+        DirectorySpec::Thingsboard(_) => Err(unsupported("thingsboard")),
     }
 }
 
 /// Puts a ledger beside a directory without tables.
-#[cfg_attr(not(any(feature = "keycloak", feature = "ldap", feature = "scim")), expect(dead_code, reason = "no such directory"))]
+#[cfg_attr(
+    not(any(feature = "keycloak", feature = "ldap", feature = "scim", feature = "thingsboard")),
+    expect(dead_code, reason = "no such directory")
+)]
 fn beside(opening: &Opening<'_>, remote: impl Remote + 'static) -> Result<Opened, DirectoryError> {
     Ok(Opened::of(Ledgered::new(remote, ledger(opening)?, opening.new_ledger)))
 }
@@ -133,7 +140,7 @@ fn ledger(opening: &Opening<'_>) -> Result<Arc<dyn Ledger>, DirectoryError> {
 
 /// Reads a secret that the project names.
 #[cfg_attr(
-    not(any(feature = "keycloak", feature = "ldap", feature = "postgres", feature = "scim")),
+    not(any(feature = "keycloak", feature = "ldap", feature = "postgres", feature = "scim", feature = "thingsboard")),
     expect(dead_code, reason = "no such directory")
 )]
 fn secret(opening: &Opening<'_>, source: &SecretSource) -> Result<SecretString, DirectoryError> {
@@ -143,7 +150,7 @@ fn secret(opening: &Opening<'_>, source: &SecretSource) -> Result<SecretString, 
 
 /// One that this program cannot open.
 #[cfg_attr(
-    all(feature = "keycloak", feature = "ldap", feature = "postgres", feature = "scim"),
+    all(feature = "keycloak", feature = "ldap", feature = "postgres", feature = "scim", feature = "thingsboard"),
     expect(dead_code, reason = "this one opens all there are")
 )]
 fn unsupported(kind: &str) -> DirectoryError {

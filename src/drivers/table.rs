@@ -201,6 +201,7 @@ pub(super) fn entry(id: RemoteId, created_at: Timestamp, write: Write<'_>, paren
             retired_at,
             created_at,
             source,
+            activated: None,
         }))
     } else {
         let (label, email) = match &to.body {

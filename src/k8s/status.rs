@@ -46,6 +46,7 @@ pub(super) fn stalls(hold: &Hold) -> bool {
         | Hold::Blocked(_)
         | Hold::Denied
         | Hold::DisabledOutside
+        | Hold::PendingActivation
         | Hold::NotApproved
         | Hold::OverBudget
         | Hold::Refused => true,

@@ -30,7 +30,8 @@ pub use parts::{AddressSpec, ContactSpec, CredentialSpec, SecretRef};
 pub use problem::{Code, Origin, Place, Problem, Related, Severity, Step};
 pub use project::{
     Budget, DEFAULT_BASE_URL, DirectorySpec, KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings, LdapSettings,
-    LedgerSpec, Mail, Passwords, Percent, PostgresSettings, Project, ProjectSpec, Region, ScimSettings, Tls, Transport,
+    LedgerSpec, Mail, Passwords, Percent, PostgresSettings, Project, ProjectSpec, Region, ScimSettings, ThingsboardInvites,
+    ThingsboardProof, ThingsboardSettings, Tls, Transport,
 };
 pub use role::{Home, Requirement, Role, RoleSpec};
 pub use schema::{crds, schemas};

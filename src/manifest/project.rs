@@ -158,8 +158,8 @@ pub enum DirectorySpec {
     Scim(ScimSettings),
     /// An LDAP server.
     Ldap(LdapSettings),
-    /// One that this release reads the settings of and cannot open; the name is the key in the project file: `thingsboard`.
-    Other(&'static str),
+    /// A `ThingsBoard` server.
+    Thingsboard(ThingsboardSettings),
 }
 
 impl DirectorySpec {
@@ -170,7 +170,8 @@ impl DirectorySpec {
             Self::Keycloak(settings) => Some(&settings.client_secret),
             Self::Scim(ScimSettings { url: _, token }) => Some(token),
             Self::Ldap(settings) => Some(&settings.password),
-            Self::Sqlite { path: _ } | Self::Other(_) => None,
+            Self::Thingsboard(settings) => Some(settings.proof.secret()),
+            Self::Sqlite { path: _ } => None,
         }
     }
 }
@@ -225,6 +226,40 @@ pub struct LdapSettings {
     pub bind_dn: String,
     /// With what.
     pub password: SecretSource,
+}
+
+/// How to get to a `ThingsBoard` server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThingsboardSettings {
+    /// The base URL, without a slash at the end.
+    pub url: String,
+    /// What lets us in.
+    pub proof: ThingsboardProof,
+    /// Who mails the links with which people set their passwords.
+    pub invites: ThingsboardInvites,
+}
+
+/// What lets us in at a `ThingsBoard` server. Whether that is a tenant's administrator or the system's is asked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ThingsboardProof {
+    /// An API key.
+    ApiKey(SecretSource),
+    /// Somebody's e-mail and password.
+    Login {
+        /// The e-mail.
+        username: String,
+        /// The password.
+        password: SecretSource,
+    },
+}
+
+impl ThingsboardProof {
+    /// The secret in it.
+    pub fn secret(&self) -> &SecretSource {
+        match self {
+            Self::ApiKey(secret) | Self::Login { username: _, password: secret } => secret,
+        }
+    }
 }
 
 /// A share in hundredths of a percent, so that it compares exactly: `10%` is 1000.

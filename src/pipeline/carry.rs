@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
-use super::{Planned, Request, Seen, look, plan_on};
+use super::{Planned, Request, Seen, look, plan_and_weigh};
 use crate::{
     apply::{self, Told},
     directory::{Directory, DirectoryError, Lease, Right, Run, Stop},
@@ -113,8 +113,8 @@ pub async fn apply(
     let leases = Leases::of(directory, order.wait, urgent(request)).await?;
     // What is about to change is read again; the rest was read a moment ago, and whoever wrote since then is noticed.
     let scope = Scope::Only(shown.plan.decisions.iter().map(|decision| decision.key.clone()).collect());
-    let seen = look(directory, request.project, &scope).await?;
-    let fresh = plan_on(directory, request, &seen);
+    let mut seen = look(directory, request.project, &scope).await?;
+    let fresh = plan_and_weigh(directory, request, &mut seen).await?;
     // Nearly always the two are equal, which costs far less to find out than another digest.
     if fresh.plan != shown.plan && fresh.plan.digest() != shown.plan.digest() {
         return Err(ApplyError::Stale(Box::new(fresh)));

@@ -23,7 +23,44 @@ impl Board<'_> {
             None => given(wanted),
         };
         let refusal = changes.iter().find_map(|change| self.refusal(draft, wanted, change));
-        refusal.or_else(|| self.ungivable(Self::asks(draft)?))
+        let unmakeable = || self.unmakeable(draft);
+        let lone = || self.lone(draft, wanted);
+        let pending = || self.pending(draft, wanted);
+        refusal.or_else(unmakeable).or_else(lone).or_else(|| self.ungivable(draft, Self::asks(draft)?)).or_else(pending)
+    }
+
+    /// A thing of a kind of which the directory makes no new ones for us.
+    fn unmakeable(&self, draft: &Draft<'_>) -> Option<Held> {
+        let why = self.input.capabilities.closed.get(&draft.key.kind)?;
+        let message = || format!("no {} can be made here: {why}", draft.key.kind.word());
+        matches!(draft.found, Found::Nothing).then(|| Held { hold: Hold::Unsupported(None), message: message() })
+    }
+
+    /// Why a thing of such a kind cannot go either, if so.
+    pub(super) fn irremovable(&self, draft: &Draft<'_>) -> Option<Held> {
+        let why = self.input.capabilities.closed.get(&draft.key.kind)?;
+        let message = format!("no {} can be deleted here: {why}", draft.key.kind.word());
+        Some(Held { hold: Hold::Unsupported(None), message })
+    }
+
+    /// A customer that would stand under nothing.
+    fn lone(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
+        let lone = |state: &State| state.key.kind == Kind::Customer && state.place.is_none();
+        let barred = !self.input.capabilities.lone_customers && lone(wanted) && !draft.found.state().is_some_and(lone);
+        barred.then(|| refused(Field::Company, "here every customer belongs to a company: say which, with `company`".into()))
+    }
+
+    /// Somebody who was shut off before they ever set a password, and gets nothing to set one with.
+    fn pending(&self, draft: &Draft<'_>, wanted: &State) -> Option<Held> {
+        let Found::Live(live) = &draft.found else { return None };
+        let opens = !live.state.enabled && wanted.enabled;
+        let given = Self::asks(draft).is_some() || live.unused_until.is_some_and(|until| until <= self.input.policy.now);
+        if !self.input.capabilities.activation || live.activated != Some(false) || !opens || given {
+            return None;
+        }
+        let message = "nobody has ever set a password there, and the directory opens the account when somebody does: ask for a \
+                       credential with it, `credential: { method: Invite, reset: \"1\" }`";
+        Some(Held { hold: Hold::PendingActivation, message: message.into() })
     }
 
     /// What the directory has against one change.
@@ -46,7 +83,12 @@ impl Board<'_> {
         let able = match field {
             Field::Enabled => new || can.disable,
             field if field.is_place() => {
-                (new || kind != Kind::User || can.move_users) && above.is_none_or(|above| can.places.contains(&(kind, above)))
+                let moves = match kind {
+                    Kind::User => can.move_users,
+                    Kind::Customer => can.move_customers,
+                    Kind::Company | Kind::Role => true,
+                };
+                (new || moves || self.remains(draft, wanted)) && above.is_none_or(|above| can.places.contains(&(kind, above)))
             }
             field => can.fields.contains(&field),
         };
@@ -61,13 +103,22 @@ impl Board<'_> {
         limits.find_map(|limit| limit.refuses(text)).map(|why| refused(field, why))
     }
 
-    /// A role that would have to be made there first, by somebody else.
+    /// Whether it stands under the same thing as before, which is called something else from now on.
+    fn remains(&self, draft: &Draft<'_>, wanted: &State) -> bool {
+        let before = draft.found.state().and_then(|found| self.above(found));
+        before.is_some() && before == wanted.above()
+    }
+
+    /// A role that cannot be given here, or would have to be made there first, by somebody else.
     fn unknown_role(&self, wanted: &State) -> Option<Held> {
-        let known = self.input.capabilities.roles.as_ref()?;
         let role = &wanted.body.user()?.role;
         let namespace = &wanted.key.namespace;
         let local = self.input.roles.table.exact(namespace, role).is_some();
         let native = if local { format!("{namespace}.{role}") } else { role.to_string() };
+        if let Some(why) = self.input.capabilities.refused_roles.get(native.as_str()) {
+            return Some(refused(Field::Role, format!("the role `{native}` cannot be given here: {why}")));
+        }
+        let known = self.input.capabilities.roles.as_ref()?;
         let message = || format!("the directory has no role `{native}`, and we may not make one: make it there first");
         (!known.contains(native.as_str())).then(|| refused(Field::Role, message()))
     }
@@ -84,14 +135,29 @@ impl Board<'_> {
     }
 
     /// A way to sign in that the directory cannot give anybody.
-    pub(super) fn ungivable(&self, method: Method) -> Option<Held> {
+    pub(super) fn ungivable(&self, draft: &Draft<'_>, method: Method) -> Option<Held> {
         let can = &self.input.capabilities.methods;
         if can.contains(&method) {
-            return None;
+            return self.own_password(draft, method);
         }
         let others: Vec<String> = can.iter().map(|method| format!("`{}`", method.as_str())).collect();
         let message = format!("this directory cannot give a credential by `{}`; it can by {}", method.as_str(), others.join(", "));
         Some(Held { hold: Hold::Unsupported(None), message })
+    }
+
+    /// A password for somebody who has set one, where nobody else does that.
+    fn own_password(&self, draft: &Draft<'_>, method: Method) -> Option<Held> {
+        let Found::Live(live) = &draft.found else { return None };
+        let sets = match method {
+            Method::Temporary | Method::Secret | Method::Hash => true,
+            Method::Invite | Method::None => false,
+        };
+        let barred = self.input.capabilities.activation && live.activated == Some(true) && sets;
+        let message = || {
+            "they have set a password, and this directory lets nobody else set another: by `Invite` they get a mail with which they \
+             do it themselves"
+        };
+        barred.then(|| Held { hold: Hold::Unsupported(None), message: message().into() })
     }
 
     /// How somebody gets a new credential who did not say.

@@ -147,7 +147,7 @@ impl Board<'_> {
                 let enabled = !shut && closed.by(self.above(found).as_ref()).is_none();
                 to(State { enabled, locked: None, ..found.clone() }, Reason::Unlocked)
             }
-            Order::Reset(method) => Outcome { reason: Reason::Reset, held: self.ungivable(*method), ..SETTLED },
+            Order::Reset(method) => Outcome { reason: Reason::Reset, held: self.ungivable(draft, *method), ..SETTLED },
         }
     }
 
@@ -163,7 +163,7 @@ impl Board<'_> {
         let locked = found.and_then(|found| found.locked.as_ref());
         let enabled = wanted.enabled && by.is_none() && !expired && locked.is_none();
         if found.is_some_and(|found| self.same(found, wanted, enabled)) {
-            return Outcome { held: Self::asks(draft).and_then(|method| self.ungivable(method)), ..SETTLED };
+            return Outcome { held: Self::asks(draft).and_then(|method| self.ungivable(draft, method)), ..SETTLED };
         }
         let wanted = State { enabled, locked: locked.cloned(), ..wanted.clone() };
         let reason = self.reason(draft, &wanted, by, expired);

@@ -6,7 +6,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::types::{Action, Change, CredentialAction, Decision, Plan};
-use crate::model::{Credential, FieldChange, FieldValue};
+use crate::{
+    model::{Credential, FieldChange, FieldValue},
+    observed::Contents,
+};
 
 /// One decision, in the form that is hashed: what is done to which object, and nothing about where it is declared, when it
 /// was read, how often it was counted, or who acts.
@@ -18,6 +21,8 @@ struct Row<'a> {
     fields: Vec<FieldChange>,
     credential: Option<(&'static str, Option<&'a str>, Option<String>)>,
     hold: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takes: Option<&'a Contents>,
 }
 
 impl Plan {
@@ -50,6 +55,7 @@ fn row(decision: &Decision) -> Row<'_> {
         fields: change.as_ref().map(Change::differences).unwrap_or_default(),
         credential: change.as_ref().and_then(|change| change.credential.as_ref()).map(request),
         hold: held.as_ref().map(|held| held.hold.name()),
+        takes: change.as_ref().and_then(|change| change.takes.as_deref()),
     }
 }
 

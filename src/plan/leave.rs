@@ -49,6 +49,7 @@ impl Board<'_> {
     /// retired instead.
     pub(super) fn leave(&mut self) {
         self.keep_held_roles();
+        self.keep_closed();
         if !self.rows(Kind::Company).chain(self.rows(Kind::Customer)).any(|row| self.leaves(row)) {
             return;
         }
@@ -187,6 +188,16 @@ impl Board<'_> {
             let draft = &mut self.drafts[row];
             draft.after = After::Same;
             draft.held = Some(Box::new(Held { hold: Hold::Protected, message }));
+        }
+    }
+
+    /// Holds the deletion of what the directory removes for nobody: it is retired instead.
+    fn keep_closed(&mut self) {
+        let rows: Vec<usize> = (0..self.drafts.len()).filter(|row| matches!(self.drafts[*row].after, After::Gone)).collect();
+        for row in rows {
+            if let Some(held) = self.irremovable(&self.drafts[row]) {
+                self.block(row, held);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Credential, Key, Kind, Method, Name, Namespace, Role, RoleTable, State},
-    observed::{CredentialMark, Live},
+    observed::{Contents, CredentialMark, Live},
 };
 
 impl Board<'_> {
@@ -24,7 +24,7 @@ impl Board<'_> {
         let Some(found) = draft.found.state() else { return demoted };
         let after = match &draft.after {
             After::Same => return 0,
-            After::Gone => return demoted.max(1),
+            After::Gone => return demoted.max(1) + self.taken(draft).map_or(0, Contents::total),
             After::To(after) => after,
         };
         if found.key.kind == Kind::Role {
@@ -36,6 +36,12 @@ impl Board<'_> {
         let released = found.owner.is_some() && after.owner.is_none();
         let left = found.key.namespace != after.key.namespace;
         u64::from(disabled || released || left || self.privileged(found) && !self.stays_privileged(after))
+    }
+
+    /// What of the directory's own goes with an object that is deleted, as far as that was asked.
+    fn taken(&self, draft: &Draft<'_>) -> Option<&Contents> {
+        let Found::Live(live) = &draft.found else { return None };
+        self.input.observed.contents.get(&live.id).filter(|taken| matches!(draft.after, After::Gone) && taken.total() > 0)
     }
 
     /// Rows of the users from whom a role that changes takes the privilege and nothing else is taken. A document may take the
@@ -177,7 +183,8 @@ impl Board<'_> {
         let owed = matches!(&draft.found, Found::Live(live) if still(live));
         let only_owed = owed && draft.reason == Reason::Declared && matches!(draft.after, After::Same);
         let reason = if only_owed { Reason::Owed } else { draft.reason.clone() };
-        Some(Change { key: draft.key.clone(), action, credential, reason, before, remote, expect, source, loss })
+        let takes = self.taken(draft).cloned().map(Box::new);
+        Some(Change { key: draft.key.clone(), action, credential, reason, before, remote, expect, source, loss, takes })
     }
 
     /// The credential that becomes due: when the account is created, and when `credential.reset` changes to another value.
@@ -282,6 +289,8 @@ impl Board<'_> {
             if live.state.enabled && live.state.key.kind != Kind::Role {
                 *enabled.entry(&live.state.key.namespace).or_default() += 1;
             }
+            let waits = live.activated == Some(false) && live.state.enabled && !live.state.retired;
+            tally.pending += u64::from(input.capabilities.activation && waits);
             tally.locked += u64::from(live.state.locked.is_some() && !live.state.retired);
             let due = live.state.retired && live.retired_at.is_some_and(|at| at + input.policy.retention <= input.policy.now);
             tally.purgeable += u64::from(due && input.desired.get(&live.state.key).is_none());

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use crate::{
     manifest::{Extent, Origin},
     model::{Credential, Field, FieldChange, FieldValue, Key, Kind, Method, Name, Namespace, RemoteId, State, Version},
-    observed::CredentialMark,
+    observed::{Contents, CredentialMark},
 };
 
 /// What to do with one object.
@@ -116,6 +116,8 @@ pub struct Change {
     pub source: Option<SmolStr>,
     /// What it counts in the change budget: 1 for a loss, more for a role edit that takes a privilege from its holders.
     pub loss: u64,
+    /// What of the directory's own goes with it where it is deleted; each counts in the budget.
+    pub takes: Option<Box<Contents>>,
 }
 
 /// Why something is not done.
@@ -152,6 +154,8 @@ pub enum Hold {
     OverBudget,
     /// A gate other than the budget refuses it.
     Refused,
+    /// Nobody has ever set a password there, and nothing is under way with which somebody could.
+    PendingActivation,
     /// Somebody said that nothing is to be written for now.
     Paused,
     /// It is about to be done: it is judged together with what comes at the same time, or tried again after a failure.
@@ -175,6 +179,7 @@ impl Hold {
             Self::NotApproved => "NotApproved",
             Self::OverBudget => "OverBudget",
             Self::Refused => "Refused",
+            Self::PendingActivation => "PendingActivation",
             Self::Paused => "Paused",
             Self::Progressing => "Progressing",
         }
@@ -342,6 +347,8 @@ pub struct Tally {
     pub owed: u64,
     /// Secrets that died before anybody used them, and that this plan does not replace.
     pub expired: u64,
+    /// Enabled users who have never set a password: the directory lets them in when they do.
+    pub pending: u64,
     /// Users that are locked.
     pub locked: u64,
     /// Keys in scope that are as they should be.

@@ -18,5 +18,10 @@ mod postgres;
 mod proxy;
 #[cfg(feature = "scim")]
 mod scim;
-#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim"))]
+#[cfg(feature = "thingsboard")]
+#[path = "../it/thingsboard/mod.rs"]
+mod simulator;
+#[cfg(all(feature = "keycloak", feature = "ldap", feature = "scim", feature = "thingsboard"))]
 mod table;
+#[cfg(feature = "thingsboard")]
+mod thingsboard;

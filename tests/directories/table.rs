@@ -4,8 +4,11 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use tenantry::{
     credential::SecretString,
-    drivers::{keycloak::Keycloak, ldap::Ldap, remote::Remote, scim::Scim},
-    manifest::{KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings, LdapSettings, ScimSettings},
+    drivers::{keycloak::Keycloak, ldap::Ldap, remote::Remote, scim::Scim, thingsboard::Thingsboard},
+    manifest::{
+        KeycloakCompanies, KeycloakInvites, KeycloakRoles, KeycloakSettings, LdapSettings, ScimSettings, ThingsboardInvites,
+        ThingsboardProof, ThingsboardSettings,
+    },
     model::{Field, Kind, Method, SecretSource},
     observed::Capabilities,
 };
@@ -48,12 +51,18 @@ fn columns() -> Vec<Column> {
         bind_dn: "cn=tenantry,dc=acme,dc=example".into(),
         password: source(),
     };
+    let thingsboard = ThingsboardSettings {
+        url: "https://iot.example".into(),
+        proof: ThingsboardProof::Login { username: "sysadmin@iot.example".into(), password: source() },
+        invites: ThingsboardInvites::Tenantry,
+    };
     vec![
         Column { title: "SQLite, PostgreSQL", can: Arc::new(Capabilities::everything()), native: Box::new(all) },
         column("Keycloak, groups", keycloak(KeycloakCompanies::Groups)),
         column("Keycloak, organizations", keycloak(KeycloakCompanies::Organizations)),
         column("SCIM", Scim::open(&scim, SecretString::from("x")).unwrap()),
         column("LDAP", Ldap::open(&ldap, SecretString::from("x")).unwrap()),
+        column("ThingsBoard", Thingsboard::open(&thingsboard, SecretString::from("x")).unwrap()),
     ]
 }
 
@@ -103,6 +112,8 @@ fn table() -> String {
     row(&mut out, "---", columns.iter().map(|_| "---".to_owned()));
     row(&mut out, "shut off and keep", columns.iter().map(|it| yes(it.can.disable)));
     row(&mut out, "move users", columns.iter().map(|it| yes(it.can.move_users)));
+    row(&mut out, "move customers", columns.iter().map(|it| yes(it.can.move_customers)));
+    row(&mut out, "customer under nothing", columns.iter().map(|it| yes(it.can.lone_customers)));
     for (what, under) in Capabilities::every_place() {
         let head = format!("{} under a {}", what.word(), under.word());
         row(&mut out, &head, columns.iter().map(|it| yes(it.can.places.contains(&(what, under)))));

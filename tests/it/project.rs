@@ -77,6 +77,10 @@ fn other_directories_are_understood() {
             "ldap: { url: \"ldaps://ldap.example\", baseDn: \"dc=acme,dc=example\", bindDn: \"cn=x\", password: { env: LDAP_PASSWORD } }",
         ),
         ("thingsboard", "thingsboard: { url: \"https://iot.example\", apiKey: { env: TB_KEY } }"),
+        (
+            "thingsboard",
+            "thingsboard: { url: \"https://iot.example\", username: sysadmin@iot.example, password: { env: TB }, invites: thingsboard }",
+        ),
     ] {
         let project =
             read(&format!("spec:\n  directory:\n    {spec}\n  ledger: {{ postgres: {{ url: {{ env: LEDGER_URL }} }} }}\n"))
@@ -88,10 +92,10 @@ fn other_directories_are_understood() {
             DirectorySpec::Keycloak(_) => "keycloak",
             DirectorySpec::Scim(_) => "scim",
             DirectorySpec::Ldap(_) => "ldap",
-            DirectorySpec::Other(name) => *name,
+            DirectorySpec::Thingsboard(_) => "thingsboard",
         };
         assert_eq!(found, name);
-        assert_eq!(project.directory.secret().is_some(), name != "thingsboard");
+        assert!(project.directory.secret().is_some());
     }
 }
 
@@ -99,6 +103,12 @@ fn other_directories_are_understood() {
 fn everything_that_is_wrong() {
     for (spec, most) in [
         ("spec: { directory: {} }\n", 1),
+        ("spec: { directory: { thingsboard: { url: \"https://iot.example\" } } }\n", 1),
+        ("spec: { directory: { thingsboard: { url: \"https://iot.example\", username: a@b.example } } }\n", 1),
+        (
+            "spec: { directory: { thingsboard: { url: \"https://iot.example\", apiKey: { env: A }, username: a@b.example, password: { env: B } } } }\n",
+            1,
+        ),
         ("spec: { directory: { sqlite: {}, postgres: { url: { env: X } } } }\n", 1),
         (
             "spec: { directory: { keycloak: { url: \"https://x:hunter2@id.example\", realm: a, clientId: b, clientSecret: hunter2 } } }\n",

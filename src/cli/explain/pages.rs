@@ -248,6 +248,7 @@ mod tests {
             "Denied",
             "NotApproved",
             "DisabledOutside",
+            "PendingActivation",
             "OverBudget",
             "Refused",
             "Paused",

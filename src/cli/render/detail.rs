@@ -2,6 +2,7 @@
 
 use crate::{
     model::{Body, Credential, Field, FieldChange, FieldValue, Kind, Method, Place, State, visible},
+    observed::Contents,
     plan::{Action, Change, Reason, Verb},
 };
 
@@ -12,7 +13,7 @@ const LONGEST: usize = 60;
 pub(crate) fn change(change: &Change) -> Vec<String> {
     match &change.action {
         Action::Create(state) => vec![format!("{}{}", created(state), signs_in(change, state))],
-        Action::Delete => vec![removed(change)],
+        Action::Delete => std::iter::once(removed(change)).chain(change.takes.as_deref().map(taken)).collect(),
         Action::Update { fields, to: _ } => {
             let differing = fields.iter().filter(|field| !told(field, change)).map(field_change);
             let owed = owed(change).map(|credential| match change.issues() {
@@ -116,6 +117,15 @@ fn created(state: &State) -> String {
         (false, true) => "",
     };
     visible(&format!("{text}{note}"))
+}
+
+/// What goes with it: `with it 3 devices unassigned, 1 dashboard unassigned: device `a`, … and 2 more`.
+fn taken(contents: &Contents) -> String {
+    let Contents { counts, first } = contents;
+    let counted: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    let rest = contents.total().saturating_sub(first.len() as u64);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    visible(&format!("with it: {}: {}{more}", counted.join(", "), first.join(", ")))
 }
 
 /// Why a thing goes, with the place where it was last declared.

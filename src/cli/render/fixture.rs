@@ -15,7 +15,7 @@ pub(super) fn change(key: &Key, action: Action, reason: Reason) -> Change {
     let loss = u64::from(action == Action::Delete);
     let (remote, expect) = (None, None);
     let source = Some("users/service.yaml:41".into());
-    Change { key: key.clone(), action, credential: None, reason, before: None, remote, expect, source, loss }
+    Change { key: key.clone(), action, credential: None, reason, before: None, remote, expect, source, loss, takes: None }
 }
 
 fn create(key: &Key) -> Change {

@@ -1,6 +1,8 @@
 //! The machine-readable forms, `formatVersion` "1.0": minor adds, major breaks. These structs are the contract; their JSON
 //! Schema is what `tenantry schema plan` prints.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,6 +10,7 @@ use crate::{
     cli::{failure::Failure, render::View, summary::Summary},
     manifest::{Diagnostic, Severity, Sources},
     model::{Credential, Field, FieldChange, FieldValue},
+    observed::Contents,
     pipeline::Planned,
     plan::{Change, CredentialAction, Decision, Held, Refusal},
     report::{Done, Outcome, Report, ResultKind, Skipped},
@@ -101,6 +104,18 @@ pub(super) struct ObjectForm {
     pub(super) credential: Option<CredentialForm>,
     /// What is not done, and why.
     pub(super) hold: Option<HoldForm>,
+    /// What of the directory's own goes with it where it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) takes: Option<TakesForm>,
+}
+
+/// What of the directory's own goes with a thing that is deleted.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct TakesForm {
+    /// How many of each sort, which says what becomes of them: `devices unassigned`.
+    counts: BTreeMap<String, u64>,
+    /// The first ten.
+    first: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -270,6 +285,15 @@ fn object(decision: &Decision, sources: &Sources) -> ObjectForm {
         changes: change.as_ref().map_or_else(Vec::new, changes),
         credential: change.as_ref().and_then(|change| change.credential.as_ref()).map(credential),
         hold: held.as_ref().map(hold),
+        takes: change.as_ref().and_then(|change| change.takes.as_deref()).map(takes),
+    }
+}
+
+fn takes(contents: &Contents) -> TakesForm {
+    let Contents { counts, first } = contents;
+    TakesForm {
+        counts: counts.iter().map(|(what, count)| (what.to_string(), *count)).collect(),
+        first: first.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     View,
     json::{
         self, ChangeForm, CredentialForm, DoneForm, FORMAT_VERSION, HoldForm, ObjectForm, PlanForm, ProblemForm, RefusalForm,
-        SourceForm,
+        SourceForm, TakesForm,
     },
 };
 use crate::{
@@ -40,6 +40,8 @@ struct ChangeLine {
     source: Option<SourceForm>,
     changes: Vec<ChangeForm>,
     credential: Option<CredentialForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takes: Option<TakesForm>,
 }
 
 /// What is not done with one object, and why.
@@ -78,7 +80,7 @@ pub(super) fn plan_or_apply(view: &View<'_>) -> String {
         PlanForm::new(view);
     let mut out = begin();
     for (object, decision) in objects.into_iter().zip(&view.planned.plan.decisions) {
-        let ObjectForm { key, directory_id, verb: _, reason, source, changes, credential, hold } = object;
+        let ObjectForm { key, directory_id, verb: _, reason, source, changes, credential, hold, takes } = object;
         if let Some(verb) = decision.change.as_ref().map(Change::verb) {
             let change = ChangeLine {
                 key: key.clone(),
@@ -88,6 +90,7 @@ pub(super) fn plan_or_apply(view: &View<'_>) -> String {
                 source: source.clone(),
                 changes,
                 credential,
+                takes,
             };
             line(&mut out, "change", &change);
         }

@@ -27,8 +27,18 @@ pub(crate) struct Item {
 impl Item {
     /// An object under management, of whichever owner.
     pub(crate) fn managed(live: Live, now: Timestamp) -> Self {
-        let Live { state, id, credential, unused_until, version: _, left_enabled: _, retired_at: _, created_at: _, source: _ } =
-            live;
+        let Live {
+            state,
+            id,
+            credential,
+            unused_until,
+            version: _,
+            left_enabled: _,
+            retired_at: _,
+            created_at: _,
+            source: _,
+            activated: _,
+        } = live;
         let died = unused_until.is_some_and(|until| until <= now);
         let credential = match credential {
             CredentialMark::None => None,

@@ -86,6 +86,11 @@ fn header(planned: &Planned) -> String {
              sends a new one, and `tenantry get users` says whose"
         );
     }
+    if tally.pending > 0 {
+        let people = counted(tally.pending, "user has", "users have");
+        let _ =
+            writeln!(out, "Pending    {people} never set a password (PendingActivation): the directory lets them in when they do");
+    }
     if tally.locked > 0 {
         let _ = writeln!(out, "Locked     {}, until `tenantry unlock`", counted(tally.locked, "user", "users"));
     }

@@ -111,8 +111,8 @@ impl Passes {
         let leases = if expectant { Some(Leases::take(&*self.directory, WAIT).await?) } else { None };
         let (home, directory) = (self.home.clone(), Arc::clone(&self.directory));
         let mut session = Session::unattended(home, directory, &self.paths, self.actor.as_ref(), self.looked, self.console)?;
-        let seen = session.look().await?;
-        let mut planned = session.plan_on(&seen);
+        let mut seen = session.look().await?;
+        let mut planned = session.plan_and_weigh(&mut seen).await?;
         let doubt = doubted(&planned.plan, belief);
         if doubt {
             planned = if belief == Belief::None { session.plan_doubting(&seen) } else { session.plan_gently(&seen) };

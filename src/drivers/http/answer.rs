@@ -8,6 +8,7 @@ use reqwest::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{
@@ -124,9 +125,14 @@ pub(super) async fn read(
         body.extend_from_slice(&chunk);
     }
     let secrets: Vec<_> = request.hidden().iter().chain(bearer.map(|Bearer(token)| token)).collect();
-    let words = if code.is_success() { String::new() } else { words(&without(prose(decode(&body, &media)), &secrets)) };
+    let page = media.starts_with("text/html") || media.starts_with("application/xhtml");
+    let words = match (code.is_success(), page) {
+        (true, _) => String::new(),
+        (false, true) => "the answer is a page for people".into(),
+        (false, false) => words(&without(prose(decode(&body, &media)), &secrets)),
+    };
     let status = match code.as_u16() {
-        200..300 if media.starts_with("text/html") || media.starts_with("application/xhtml") => {
+        200..300 if page => {
             let cause = "the answer is a page for people: a login page? Look at the URL";
             return Err(Failure::last(DirectoryError::new(what, ErrorKind::Incomplete).because(cause)));
         }
@@ -175,7 +181,7 @@ fn later(what: &str, code: u16, words: &str, headers: &HeaderMap, wait: Duration
     if let Some(after) = after.filter(|after| *after > wait) {
         cause = format!("{cause}: it asks to be left alone for {} seconds", after.as_secs());
     }
-    let again = if code == 429 { Again::Always } else { Again::Repeatable };
+    let again = if code == 429 { Again::Slower } else { Again::Repeatable };
     Failure { error: DirectoryError::new(what, ErrorKind::Unavailable).because(cause), again, after }
 }
 
@@ -202,11 +208,14 @@ fn decode(body: &[u8], media: &str) -> String {
     }
 }
 
-/// What an object of JSON says that says one thing: `{"errorMessage":"User exists with same username"}`.
+/// What an object of JSON says that says one thing: `{"errorMessage":"User exists with same username"}`, or one with a number
+/// beside the words: `{"status":400,"message":"…","errorCode":31,"timestamp":…}`.
 fn prose(text: String) -> String {
-    match serde_json::from_str::<BTreeMap<String, String>>(&text) {
-        Ok(mut only) if only.len() == 1 => only.pop_first().map(|it| it.1).unwrap_or_default(),
-        Ok(_) | Err(_) => text,
+    let Ok(object) = serde_json::from_str::<BTreeMap<String, Value>>(&text) else { return text };
+    let numbered = object.get("errorCode").filter(|it| it.is_number()).and(object.get("message"));
+    match numbered.or_else(|| object.values().next().filter(|_| object.len() == 1)) {
+        Some(Value::String(said)) => said.clone(),
+        Some(_) | None => text,
     }
 }
 

@@ -5,7 +5,7 @@
 //! the project says; it believes no answer that is cut short, too large, or a page for people.
 
 #![cfg_attr(
-    not(all(feature = "keycloak", feature = "scim")),
+    not(all(feature = "keycloak", feature = "scim", feature = "thingsboard")),
     allow(dead_code, unused_imports, reason = "some of it only one driver needs")
 )]
 
@@ -54,6 +54,8 @@ pub(crate) struct Tuning {
     pub(crate) pause: Duration,
     /// The longest time that we let a server send us away for before we try again.
     pub(crate) wait: Duration,
+    /// Attempts, the first included, at what a server has no time for and certainly did not begin (429).
+    pub(crate) turns: usize,
 }
 
 impl Default for Tuning {
@@ -65,6 +67,7 @@ impl Default for Tuning {
             width: 8,
             pause: Duration::from_millis(200),
             wait: Duration::from_mins(1),
+            turns: retry::ATTEMPTS,
         }
     }
 }
@@ -107,16 +110,16 @@ impl Wire {
     }
 
     fn patience(&self) -> Patience {
-        Patience { pause: self.tuning.pause, wait: self.tuning.wait }
+        Patience { pause: self.tuning.pause, wait: self.tuning.wait, turns: self.tuning.turns }
     }
 
     /// One attempt, within the bound of requests at once.
-    async fn once(&self, request: &Request, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
+    async fn once(&self, request: &Request, proof: Option<(&'static str, &Bearer)>) -> Result<Answer, Failure> {
         let _turn = self.turns.acquire().await;
-        let sent = request.build(&self.transport, &self.base, bearer).map_err(Failure::last)?;
+        let sent = request.build(&self.transport, &self.base, proof).map_err(Failure::last)?;
         let counted = self.meter.begin(request.size());
         let response = self.transport.execute(sent).await.map_err(|error| Failure::transport(&request.what, error))?;
-        answer::read(response, request, bearer, &self.tuning, counted).await
+        answer::read(response, request, proof.map(|it| it.1), &self.tuning, counted).await
     }
 }
 
@@ -137,12 +140,13 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, DirectoryError> {
         retry::persist(request, self.wire.patience(), || async {
             let bearer = self.tokens.bearer(None).await.map_err(Failure::last)?;
-            let answer = self.wire.once(request, Some(&bearer)).await?;
+            let scheme = self.tokens.scheme();
+            let answer = self.wire.once(request, Some((scheme, &bearer))).await?;
             if answer.status != Status::Unauthorized {
                 return Ok(answer);
             }
             let fresh = self.tokens.bearer(Some(&bearer)).await.map_err(Failure::last)?;
-            let answer = self.wire.once(request, Some(&fresh)).await?;
+            let answer = self.wire.once(request, Some((scheme, &fresh))).await?;
             if answer.status == Status::Unauthorized {
                 return Err(Failure::last(answer.error(&request.what, ErrorKind::Refused)));
             }

@@ -134,7 +134,12 @@ impl Request {
     }
 
     /// The request as it goes over the wire.
-    pub(super) fn build(&self, http: &Transport, base: &Url, bearer: Option<&Bearer>) -> Result<reqwest::Request, DirectoryError> {
+    pub(super) fn build(
+        &self,
+        http: &Transport,
+        base: &Url,
+        proof: Option<(&'static str, &Bearer)>,
+    ) -> Result<reqwest::Request, DirectoryError> {
         let failed = || DirectoryError::new(self.what.as_str(), ErrorKind::Failed);
         let mut url = base.clone();
         // `.` and `..` would be taken for steps and not for names.
@@ -160,8 +165,8 @@ impl Request {
             let value = HeaderValue::from_str(value).map_err(|_| failed().because(format!("the header {name} cannot say that")))?;
             request = request.header(name, value);
         }
-        if let Some(Bearer(token)) = bearer {
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+        if let Some((scheme, Bearer(token))) = proof {
+            let value = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret()));
             let mut value = value.map_err(|_| failed().because("the token has characters that no header can have"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);

@@ -8,7 +8,7 @@ use super::{Answer, Request};
 use crate::directory::{DirectoryError, ErrorKind};
 
 /// Attempts, the first included.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 /// The longest pause of our own choice.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -17,6 +17,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(super) struct Patience {
     pub(super) pause: Duration,
     pub(super) wait: Duration,
+    pub(super) turns: usize,
 }
 
 /// An attempt that brought no answer.
@@ -36,6 +37,8 @@ pub(super) enum Again {
     Repeatable,
     /// It was certainly not begun.
     Always,
+    /// The same, and somebody is there who only wants us to go slower.
+    Slower,
 }
 
 impl Failure {
@@ -64,14 +67,24 @@ pub(super) async fn persist<F>(request: &Request, patience: Patience, attempt: i
 where
     F: Future<Output = Result<Answer, Failure>>,
 {
-    let pauses =
-        ExponentialBuilder::new().with_min_delay(patience.pause).with_max_delay(LONGEST).with_max_times(ATTEMPTS - 1).with_jitter();
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(patience.pause)
+        .with_max_delay(LONGEST)
+        .with_max_times(ATTEMPTS.max(patience.turns) - 1)
+        .with_jitter();
+    let (mut failed, mut slower) = (0, 0);
     let outcome = attempt
         .retry(pauses)
-        .when(|failure: &Failure| match failure.again {
-            Again::Never => false,
-            Again::Repeatable => request.is_repeatable(),
-            Again::Always => true,
+        .when(|failure: &Failure| {
+            let (count, most) =
+                if failure.again == Again::Slower { (&mut slower, patience.turns) } else { (&mut failed, ATTEMPTS) };
+            *count += 1;
+            *count < most
+                && match failure.again {
+                    Again::Never => false,
+                    Again::Repeatable => request.is_repeatable(),
+                    Again::Always | Again::Slower => true,
+                }
         })
         .adjust(|failure: &Failure, pause: Option<Duration>| match (pause, failure.after) {
             (Some(_), Some(after)) if after > patience.wait => None,

@@ -22,10 +22,27 @@ pub(crate) struct Bearer(pub(crate) SecretString);
 pub(crate) trait Tokens: Send + Sync {
     /// A token to go with; where `refused` is given, another than that one if there can be another.
     async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, DirectoryError>;
+
+    /// What stands before it in the header `Authorization`.
+    fn scheme(&self) -> &'static str {
+        "Bearer"
+    }
 }
 
 /// One token, for ever.
 pub(crate) struct Fixed(pub(crate) SecretString);
+
+/// The same source for several clients.
+#[async_trait]
+impl<T: Tokens + ?Sized> Tokens for Arc<T> {
+    async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, DirectoryError> {
+        (**self).bearer(refused).await
+    }
+
+    fn scheme(&self) -> &'static str {
+        (**self).scheme()
+    }
+}
 
 #[async_trait]
 impl Tokens for Fixed {

@@ -113,6 +113,7 @@ fn capabilities(disable: bool) -> Capabilities {
         invites: false,
         roles: None,
         concurrency: WIDTH,
+        ..Capabilities::everything()
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn issue(directory: &Postgres, issues: &[Issue], run: &Run) -> 
         let (password, token, must_change) = match secret {
             NewSecret::Password { hash, plain: _, must_change } => (Some(hash.expose()), None, *must_change),
             NewSecret::Link(token) => (None, Some(token.expose()), false),
-            NewSecret::Invitation(_) => return Ok(Err(no_mail(debt))),
+            NewSecret::Invitation(_) | NewSecret::OwnLink => return Ok(Err(no_mail(debt))),
         };
         let (owed, until) = (debt.owed.text(), until.map(Timestamp::as_microsecond));
         let now = Timestamp::now().as_microsecond();

@@ -83,6 +83,7 @@ fn live(item: &Item, mark: Mark, unused_until: Option<Timestamp>) -> Live {
         retired_at,
         created_at: item.created_at.unwrap_or(created_at),
         source,
+        activated: item.must_change.map(|must_change| !must_change),
     }
 }
 

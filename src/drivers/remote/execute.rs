@@ -178,7 +178,7 @@ impl<R: Remote> Ledgered<R> {
                 let parent = sweep.table.parent(change, &write, None)?;
                 let role = role(sweep, write.to);
                 let mark = marked(&write, native, role.clone(), now);
-                let reference = (!self.on_object()).then(|| format!("{REFERENCE}{}", Uuid::now_v7().simple()));
+                let reference = (!self.on_object(change.key.kind)).then(|| format!("{REFERENCE}{}", Uuid::now_v7().simple()));
                 let text = reference.clone().or_else(|| mark.as_ref().map(Mark::text));
                 let edit = Edit::Create(target(write.to, parent.clone(), role, text, native));
                 let id = RemoteId(format_smolstr!("new-{}", Uuid::now_v7().simple()));
@@ -209,7 +209,7 @@ impl<R: Remote> Ledgered<R> {
                 if count > 0 {
                     return Err(rows::inhabited(change, count));
                 }
-                let note = (!self.on_object()).then(|| sweep.noted(&item).0);
+                let note = (!self.on_object(item.kind)).then(|| sweep.noted(&item).0);
                 sweep.table.take(&id);
                 let (edit, secret) = (Edit::Delete(Box::new(item)), Secret::Stays);
                 Ok(Ok(Ready { at, change, edit, to: None, mark: None, note, secret, fields, loses, id, before: Some(old) }))
@@ -229,7 +229,7 @@ impl<R: Remote> Ledgered<R> {
         let native = self.remote.native(item.kind);
         let role = role(sweep, write.to);
         let mark = marked(write, native, role.clone(), old.found.created_at());
-        let (text, note) = if self.on_object() {
+        let (text, note) = if self.on_object(item.kind) {
             (mark.as_ref().map(Mark::text), None)
         } else {
             // The reference, or whatever somebody else has put there, is not ours to change.
@@ -364,7 +364,8 @@ impl<R: Remote> Ledgered<R> {
             Secret::Stays => Ok(()),
             Secret::Dies => {
                 unsecret(sweep, id, notes);
-                self.remote.revoke(id).await
+                // Where nobody takes a password away, the next one is set with the next link, by its owner.
+                if self.remote.capabilities().activation { Ok(()) } else { self.remote.revoke(id).await }
             }
             Secret::DiesUnused => {
                 let Some(SecretNote { until, link, buried: _ }) = note else { return Ok(()) };
@@ -376,7 +377,7 @@ impl<R: Remote> Ledgered<R> {
                         notes.push((format!("{LINK}{link}"), None));
                         Ok(())
                     }
-                    None => self.remote.revoke(id).await,
+                    None => self.remote.uninvite(id).await,
                 }
             }
         }

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::{
-    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, Right, Run, Traffic},
+    directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, History, Issue, Lease, OwnLink, Right, Run, Traffic},
     drivers::ledger::Ledger,
     model::{Key, Kind, Name, RemoteId},
-    observed::{Capabilities, Observed, Scope, Settings},
+    observed::{Capabilities, Contents, Observed, Scope, Settings},
     plan::Change,
 };
 
 use super::{
-    Marks, Remote,
+    Remote,
     sweep::{DIRECTORY, Roles, Sweep},
 };
 
@@ -38,8 +38,8 @@ impl<R: Remote> Ledgered<R> {
         Self { remote, ledger, new_ledger, sweep: Mutex::new(None) }
     }
 
-    pub(super) fn on_object(&self) -> bool {
-        self.remote.marks() == Marks::OnObject
+    pub(super) fn on_object(&self, kind: Kind) -> bool {
+        self.remote.marks().on_object(kind)
     }
 
     /// Reads everything anew.
@@ -177,6 +177,14 @@ impl<R: Remote> Directory for Ledgered<R> {
 
     async fn delivered(&self, debts: &[Debt], run: &Run) -> Vec<Result<(), DirectoryError>> {
         self.given(debts, run).await
+    }
+
+    async fn link(&self, debt: &Debt) -> Result<Option<OwnLink>, DirectoryError> {
+        self.remote.link(&debt.id).await
+    }
+
+    async fn contents(&self, ids: &[(Kind, RemoteId)]) -> Result<Vec<Contents>, DirectoryError> {
+        self.remote.contents(ids).await
     }
 
     async fn overdue(&self, now: Timestamp) -> usize {

@@ -18,9 +18,9 @@ use jiff::Timestamp;
 use smol_str::SmolStr;
 
 use crate::{
-    directory::{DirectoryError, Lease, Right, Stop, Traffic},
+    directory::{DirectoryError, Lease, OwnLink, Right, Stop, Traffic},
     model::{Field, Kind, PasswordHash, PlainPassword, RemoteId},
-    observed::Capabilities,
+    observed::{Capabilities, Contents},
 };
 
 pub use ledgered::Ledgered;
@@ -40,7 +40,7 @@ pub trait Remote: Send + Sync {
     /// [`Capabilities::fields`] says goes into the mark.
     fn native(&self, kind: Kind) -> &'static [Field];
 
-    /// Where marks stand.
+    /// Where marks stand; asked for after [`Remote::sweep`] and [`Remote::read`].
     fn marks(&self) -> Marks;
 
     /// Every company, customer and user as it is now, managed or not, in any order, or an error: never a part of it. Costs
@@ -67,6 +67,24 @@ pub trait Remote: Send + Sync {
     /// Has the directory itself mail a link with which a password is set, where [`Capabilities::invites`] says that it can.
     async fn invite(&self, id: &RemoteId, lifetime: Duration) -> Result<(), DirectoryError>;
 
+    /// Kills the link of an invitation that was not used. Where a link and a password are one thing, that is the password.
+    async fn uninvite(&self, id: &RemoteId) -> Result<(), DirectoryError> {
+        self.revoke(id).await
+    }
+
+    /// The directory's own link with which somebody sets the first password, where [`Capabilities::links`] says that there is such
+    /// a thing; none for one who has a password.
+    async fn link(&self, id: &RemoteId) -> Result<Option<OwnLink>, DirectoryError> {
+        let _ = id;
+        Ok(None)
+    }
+
+    /// What would go with each of some companies and customers if it were deleted, in the order given, beside users, customers and
+    /// companies; see [`Capabilities::contents`].
+    async fn contents(&self, ids: &[(Kind, RemoteId)]) -> Result<Vec<Contents>, DirectoryError> {
+        Ok(ids.iter().map(|_| Contents::default()).collect())
+    }
+
     /// One of the two rights, where the directory itself can give it; `None`: the ledger's counts. See
     /// [`crate::directory::Directory::lease`].
     async fn lease(&self, right: Right, wait: Duration) -> Result<Option<Lease>, DirectoryError> {
@@ -86,6 +104,19 @@ pub enum Marks {
     /// In the ledger; the object has room for a reference at most (SCIM's `externalId`), set when it is created and never
     /// changed by us.
     InLedger,
+    /// On the object, but for the marks of companies, which are not ours to write to: those stand in the ledger.
+    NotOnCompanies,
+}
+
+impl Marks {
+    /// Whether the mark of an object stands on it.
+    pub fn on_object(self, kind: Kind) -> bool {
+        match self {
+            Self::OnObject => true,
+            Self::InLedger => false,
+            Self::NotOnCompanies => kind != Kind::Company,
+        }
+    }
 }
 
 /// An object as it stands in the directory.
@@ -109,7 +140,7 @@ pub struct Item {
     pub created_at: Option<Timestamp>,
     /// What the next write of it has to give to be refused if somebody was faster: an `ETag`, an `entryCSN`.
     pub tag: Option<SmolStr>,
-    /// Whether its password must be changed at the next sign-in; nothing where that cannot be told.
+    /// Whether its password must be changed, or the first one set, at the next sign-in; nothing where that cannot be told.
     pub must_change: Option<bool>,
     /// Why it can never be declared, whatever its fields say: a service account, several parents.
     pub unfit: Option<SmolStr>,

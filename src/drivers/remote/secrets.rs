@@ -124,6 +124,8 @@ impl<R: Remote> Ledgered<R> {
             // There is no password until the link is used.
             NewSecret::Link(_) => self.remote.revoke(&debt.id).await,
             NewSecret::Invitation(lifetime) => self.remote.invite(&debt.id, *lifetime).await,
+            // The directory has it already.
+            NewSecret::OwnLink => Ok(()),
         };
         done.map_err(|error| alike(&error, debt))
     }
@@ -163,7 +165,7 @@ impl<R: Remote> Ledgered<R> {
         let (mut edits, mut rows) = (Vec::new(), Vec::new());
         for (row, debt) in debts.iter().enumerate() {
             let given = CredentialMark::Given(debt.owed.reset().cloned().unwrap_or_default());
-            let changed = owing(&sweep, debt).and_then(|_| remarked(&sweep, &debt.id, self.on_object(), &given));
+            let changed = owing(&sweep, debt).and_then(|_| remarked(&sweep, &debt.id, self.on_object(Kind::User), &given));
             outcomes.push(if changed.is_some() { Ok(()) } else { Err(moved(debt)) });
             let Some((name, text)) = changed else { continue };
             match (name, sweep.items.get(&debt.id)) {
@@ -225,7 +227,7 @@ fn note(issue: &Issue, live: &Live, notes: &mut Vec<Note>) {
     let Issue { debt, secret, until } = issue;
     let link = match secret {
         NewSecret::Link(token) => Some(hex(token.expose())),
-        NewSecret::Password { hash: _, plain: _, must_change: _ } | NewSecret::Invitation(_) => None,
+        NewSecret::Password { hash: _, plain: _, must_change: _ } | NewSecret::Invitation(_) | NewSecret::OwnLink => None,
     };
     let note = SecretNote { until: *until, link: link.clone(), buried: false };
     notes.push((format!("{SECRET}{}", debt.id.0), Some(serde_json::to_string(&note).expect("a note is JSON"))));

@@ -120,10 +120,7 @@ impl Sweep {
 
     /// The object in an item.
     pub(super) fn entry(&self, marks: Marks, item: &Item) -> Entry {
-        let text = match marks {
-            Marks::OnObject => item.mark.as_deref(),
-            Marks::InLedger => self.noted(item).1,
-        };
+        let text = if marks.on_object(item.kind) { item.mark.as_deref() } else { self.noted(item).1 };
         let mark = text.map(|text| Mark::parse(item.kind, text)).transpose();
         // A password that need not be changed any more was used; a link is there until it is used, or until it has died.
         let unused = |note: &SecretNote| note.link.is_some() || note.buried || item.must_change != Some(false);

@@ -53,7 +53,7 @@ pub(crate) struct Recorded<'a> {
 pub(crate) fn record<T>(run: &Run, buffer: &mut Vec<u8>, it: &Recorded<'_>, append: impl FnOnce(&Record<'_>) -> T) -> T {
     let Run { id: run, owner, actor, digest, losses_allowed, commits, stop: _ } = run;
     let Recorded { change, loses, id, fields, now } = it;
-    let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _ } = change;
+    let Change { key, action: _, credential, reason, remote: _, expect: _, source, loss, before: _, takes: _ } = change;
     let mark = credential.as_ref().and_then(|action| action.mark.text());
     let (counts, allowed) = if *losses_allowed { (0, *loss) } else { (*loss, 0) };
     let cause = match reason {

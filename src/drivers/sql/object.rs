@@ -149,6 +149,7 @@ pub(crate) fn decode(
         created_at,
         source,
         id: RemoteId(id),
+        activated: None,
     })))
 }
 

@@ -91,7 +91,7 @@ pub(super) fn observe(path: &Path, owner: &Name, window: Duration, ledger: bool)
     let root = "SELECT root FROM applied WHERE owner = ?1";
     let root = connection.query_row(root, [owner.as_str()], |row| row.get(0)).optional().map_err(failed)?;
     let (settings, others) = settings(connection, owner)?;
-    Ok(Observed { ours, strangers, spent, applied: Applied { root, settings, others, begins: false } })
+    Ok(Observed { ours, strangers, spent, applied: Applied { root, settings, others, begins: false }, contents: BTreeMap::new() })
 }
 
 /// The settings that an owner applied last, and those of the other owners.

@@ -64,7 +64,7 @@ pub(super) fn issue(
             let (password, token, must_change) = match secret {
                 NewSecret::Password { hash, plain: _, must_change } => (Some(hash.expose()), None, *must_change),
                 NewSecret::Link(token) => (None, Some(token.expose()), false),
-                NewSecret::Invitation(_) => {
+                NewSecret::Invitation(_) | NewSecret::OwnLink => {
                     outcomes.push(Err(no_mail(debt)));
                     continue;
                 }

@@ -13,7 +13,7 @@ mod trouble;
 mod window;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -262,8 +262,10 @@ impl Worker {
     ) -> Result<Option<Instant>, Failure> {
         let mut leases = if expectant { self.lease(backend, Duration::ZERO).await? } else { None };
         let mut due: BTreeSet<Key> = rows.iter().filter(|row| open(&row.item)).map(|row| row.item.key.clone()).collect();
+        let mut contents = BTreeMap::new();
         loop {
-            let seen = self.look(backend, project, &due).await?;
+            let mut seen = self.look(backend, project, &due).await?;
+            seen.observed.contents.clone_from(&contents);
             believe(&seen, &rows, &view.binding, project)?;
             // Reading takes its time. What is written to the directory from here on is written by whoever leads.
             if !self.shared.cluster.fence.holds() {
@@ -288,6 +290,13 @@ impl Worker {
             }
             let ground = Ground { view, rows: &rows, backend, project, seen: &seen, now };
             let mut judged = self.judge(&ground, aside, at).await;
+            let weighed = pipeline::weigh(backend, &judged.planned.plan, &seen.observed).await?;
+            if !weighed.is_empty() {
+                // What goes with a customer counts in the budget as well.
+                contents.extend(weighed);
+                rows = before;
+                continue;
+            }
             let changes = judged.planned.plan.changes().next().is_some();
             if changes && leases.is_none() {
                 // What is carried out is decided on what nobody else can change meanwhile.

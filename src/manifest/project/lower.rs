@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use super::{
     Budget, BudgetSpec, DirectoryChoice, DirectorySpec, KeycloakSettings, KeycloakSpec, LdapSettings, LdapSpec, LedgerChoice,
     LedgerSpec, LinksSpec, Mail, MailSpec, Passwords, PasswordsSpec, Percent, PostgresSettings, PostgresSpec, Project, ProjectSpec,
-    Region, RegionSpec, ScimSettings, ScimSpec, SecretSpec, SmtpSpec, SqliteSpec, Tls, Transport, ValidForSpec,
+    Region, RegionSpec, ScimSettings, ScimSpec, SecretSpec, SmtpSpec, SqliteSpec, ThingsboardProof, ThingsboardSettings,
+    ThingsboardSpec, Tls, Transport, ValidForSpec,
 };
 use crate::{
     manifest::{
@@ -86,9 +87,7 @@ fn directory_spec(choice: &DirectoryChoice, it: &mut Lowering<'_>) -> Option<Dir
         found.extend(ldap_of(spec, it).map(DirectorySpec::Ldap));
     }
     if let Some(spec) = thingsboard {
-        server("spec.directory.thingsboard.url", &spec.url, &["https", "http"], it);
-        secret("spec.directory.thingsboard.apiKey", &spec.api_key, it);
-        found.push(DirectorySpec::Other("thingsboard"));
+        found.extend(thingsboard_of(spec, it).map(DirectorySpec::Thingsboard));
     }
     let given = [sqlite.is_some(), postgres.is_some(), keycloak.is_some(), scim.is_some(), ldap.is_some(), thingsboard.is_some()];
     match given.into_iter().filter(|it| *it).count() {
@@ -147,6 +146,25 @@ fn ldap_of(spec: &LdapSpec, it: &mut Lowering<'_>) -> Option<LdapSettings> {
     let bind_dn = it.value("spec.directory.ldap.bindDn", bind_dn, one_line);
     let password = secret("spec.directory.ldap.password", password, it);
     Some(LdapSettings { url: url?, base_dn: base_dn?.into(), bind_dn: bind_dn?.into(), password: password? })
+}
+
+fn thingsboard_of(spec: &ThingsboardSpec, it: &mut Lowering<'_>) -> Option<ThingsboardSettings> {
+    let ThingsboardSpec { url, api_key, username, password, invites } = spec;
+    let url = server("spec.directory.thingsboard.url", url, &["https", "http"], it);
+    let api_key = api_key.as_ref().map(|spec| secret("spec.directory.thingsboard.apiKey", spec, it));
+    let username = username.as_ref().map(|text| it.value("spec.directory.thingsboard.username", text, one_line));
+    let password = password.as_ref().map(|spec| secret("spec.directory.thingsboard.password", spec, it));
+    let proof = match (api_key, username, password) {
+        (Some(key), None, None) => ThingsboardProof::ApiKey(key?),
+        (None, Some(username), Some(password)) => ThingsboardProof::Login { username: username?.into(), password: password? },
+        (_, _, _) => {
+            let why = ValueError::new("either `apiKey` or `username` and `password` must be given")
+                .hint("an API key is one tenant's; the system administrator signs in with a password");
+            it.refuse("spec.directory.thingsboard", why);
+            return None;
+        }
+    };
+    Some(ThingsboardSettings { url: url?, proof, invites: invites.unwrap_or_default() })
 }
 
 fn ledger_of(choice: &LedgerChoice, it: &mut Lowering<'_>) -> Option<LedgerSpec> {

@@ -153,17 +153,41 @@ pub struct LdapSpec {
     pub password: SecretSpec,
 }
 
-/// A ThingsBoard tenant.
+/// A ThingsBoard server: one tenant of it, or, for a system administrator, all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || self.apiKey != oldSelf.apiKey")
+#[x_kube(validation = kube::core::Rule::new("has(self.apiKey) != (has(self.username) && has(self.password)) && has(self.username) == has(self.password)")
+    .message("either `apiKey` or `username` and `password` must be given").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || (has(self.apiKey) == has(oldSelf.apiKey) ? (has(self.apiKey) ? self.apiKey != oldSelf.apiKey : self.password != oldSelf.password) : true)")
     .message("`url` must not change while the credential stays the same: name another secret as well")
     .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct ThingsboardSpec {
     /// Its base URL.
     pub url: UrlText,
-    /// An API key of the tenant administrator.
-    pub api_key: SecretSpec,
+    /// An API key of a tenant administrator.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<SecretSpec>,
+    /// In its place, who signs in: the e-mail of a tenant administrator or of the system administrator.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub username: Option<LineText>,
+    /// With what.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSpec>,
+    /// Who mails the link with which people set their password; default tenantry.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub invites: Option<ThingsboardInvites>,
+}
+
+/// Who mails the link with which people set their password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum ThingsboardInvites {
+    /// We do; the link is the activation link of ThingsBoard.
+    #[default]
+    Tenantry,
+    /// ThingsBoard does, by its own mail server.
+    Thingsboard,
 }
 
 /// Where it all goes: exactly one key.

@@ -219,6 +219,7 @@ fn named(held: &Held) -> String {
         | Hold::OverBudget
         | Hold::Refused
         | Hold::Paused
+        | Hold::PendingActivation
         | Hold::Progressing => message.clone(),
     };
     format!("{needs}: {LATER}")

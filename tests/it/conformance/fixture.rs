@@ -8,8 +8,9 @@ use tenantry::{
     directory::{Debt, Directory, DirectoryError, ErrorKind, Executed, Issue, NewSecret, Run, Stop},
     history::{drift, news},
     model::{
-        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Field, FieldValue, Key, Kind,
-        Line, Method, Name, Paragraph, PasswordHash, Phone, Place, PlainPassword, RemoteId, Role, State, TokenHash, User, Username,
+        Address, Body, Company, CompanyType, Contact, Country, Credential, Customer, Deletion, Email, Field, FieldChange,
+        FieldValue, Key, Kind, Line, Method, Name, Paragraph, PasswordHash, Phone, Place, PlainPassword, RemoteId, Role, State,
+        TokenHash, User, Username,
     },
     observed::{Capabilities, CredentialMark, Live, Observed, Scope},
     plan::{Action, Change, CredentialAction, Reason},
@@ -180,6 +181,11 @@ impl Org {
         self.check().await;
     }
 
+    /// Some directories know only after they were read what they can do.
+    pub(crate) async fn can_be_asked(&self) {
+        self.observe().await;
+    }
+
     /// What the directory can do, as of the last look.
     pub(crate) fn can(&self) -> Arc<Capabilities> {
         self.directory.capabilities()
@@ -200,11 +206,72 @@ impl Org {
         State::restored(poor.key.clone(), &fields).unwrap()
     }
 
-    /// Two companies, a customer, and a user under each of the three.
+    /// Whether no company can be made.
+    pub(crate) fn one_company(&self) -> bool {
+        self.can().closed.contains_key(&Kind::Company)
+    }
+
+    /// Takes the one company over that is there, as `company/n/north`. Whatever else is there is nobody's.
+    pub(crate) async fn adopt_company(&mut self) {
+        let observed = self.observe().await;
+        let there = observed.strangers.iter().find(|it| it.kind == Kind::Company).expect("there is one company");
+        let state = State { body: there.fit.clone().unwrap(), ..company("north", None) };
+        let owner = FieldValue::Text("acme".into());
+        let fields = vec![FieldChange { field: Field::Owner, before: FieldValue::None, after: owner }];
+        let action = Action::Update { fields, to: Box::new(state.clone()) };
+        let (remote, expect) = (Some(there.id.clone()), there.version.clone());
+        let change = Change { action, remote, expect, reason: Reason::Adopted, ..delete(&state.key) };
+        self.execute(&change).await.unwrap();
+        self.strangers = observed.strangers.len() - 1;
+        self.wanted.insert(state.key.clone(), state);
+        self.check().await;
+    }
+
+    /// Whether one thing can stand under another.
+    pub(crate) fn places(&self, what: Kind, under: Kind) -> bool {
+        self.can().places.contains(&(what, under))
+    }
+
+    /// What somebody is invited with: a link of ours, or whatever the directory has in its place.
+    pub(crate) fn invitation(&self, live: &Live, token: &str, until: Option<Timestamp>) -> Issue {
+        let secret = match (self.can().links, live.activated) {
+            (false, _) => return link(live, token, until),
+            (true, Some(true)) => NewSecret::Invitation(Duration::from_hours(1)),
+            (true, Some(false) | None) => NewSecret::OwnLink,
+        };
+        Issue { debt: debt(live), secret, until }
+    }
+
+    /// A change that the directory cannot make is refused, and nothing is different.
+    pub(crate) async fn cannot(&self, key: &Key, edit: impl FnOnce(&mut State)) {
+        let change = self.change(key, edit).await;
+        assert_eq!(kind_of(self.execute(&change).await), ErrorKind::Rejected);
+        self.check().await;
+    }
+
+    /// Two companies, the second under the first where that can be, a customer, and a user under each of the three.
+    ///
+    /// A directory in which one company is all there can be has it already: that is the first one, and the user of the second is
+    /// in it as well.
     pub(crate) async fn populate(&mut self) {
+        self.can_be_asked().await;
+        if self.one_company() {
+            self.adopt_company().await;
+            let north = || Place::Company(name("north"));
+            for state in [
+                customer("shop", Some("north")),
+                user("mara", north()),
+                user("jonas", north()),
+                user("pia", Place::Customer(name("shop"))),
+            ] {
+                self.create(state).await;
+            }
+            return;
+        }
+        let nested = self.places(Kind::Company, Kind::Company).then_some("north");
         for state in [
             company("north", None),
-            company("south", Some("north")),
+            company("south", nested),
             customer("shop", Some("south")),
             user("mara", Place::Company(name("north"))),
             user("jonas", Place::Company(name("south"))),
@@ -362,6 +429,7 @@ pub(crate) fn delete(key: &Key) -> Change {
         expect: None,
         source: Some("users/a.yaml:1".into()),
         loss: 0,
+        takes: None,
     }
 }
 

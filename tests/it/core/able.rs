@@ -5,7 +5,7 @@ use tenantry::{
     observed::{Capabilities, Limit},
 };
 
-use super::fixture::World;
+use super::fixture::{World, key};
 
 const ORG: &str = "company a; company b; user u company=a; user v company=b";
 
@@ -95,4 +95,64 @@ fn a_role_that_somebody_else_has_to_make() {
     world.expect(&text, &["held user/default/w Unsupported"]);
     assert!(why(&world, &text).contains("has no role `common-manager`, and we may not make one"));
     world.expect(&format!("{ORG}; user w company=a role=owner"), &["create user/default/w Declared"]);
+}
+
+#[test]
+fn a_role_that_cannot_be_given() {
+    let world = with(|can| drop(can.refused_roles.insert("owner".into(), "there are two".into())));
+    let text = format!("{ORG}; user w company=a role=owner");
+    let said = "user/default/w: Unsupported: the role `owner` cannot be given here: there are two";
+    assert_eq!(why(&world, &text), said);
+    // Whoever has it keeps it.
+    assert_eq!(world.says(&format!("{ORG} title=V")), ["edit user/default/v Declared"]);
+}
+
+#[test]
+fn a_kind_of_which_there_are_no_new_ones() {
+    let world = with(|can| drop(can.closed.insert(Kind::Company, "one is all there is".into())));
+    let said = "company/default/c: Unsupported: no company can be made here: one is all there is";
+    assert_eq!(why(&world, &format!("{ORG}; company c")), said);
+    assert_eq!(world.says(&format!("{ORG}; user w company=a")), ["create user/default/w Declared"]);
+    // One that is to go is shut off, and stays.
+    world.bring("company a deletion=Delete; company b; user u company=a deletion=Delete; user v company=b");
+    let decisions =
+        ["disable company/default/a NotDeclared", "held company/default/a Unsupported", "delete user/default/u NotDeclared"];
+    assert_eq!(world.says("company b; user v company=b"), decisions);
+}
+
+#[test]
+fn a_customer_that_cannot_stand_alone_or_move() {
+    let world = with(|can| (can.lone_customers, can.move_customers, can.move_users) = (false, false, false));
+    assert_eq!(world.says(&format!("{ORG}; customer s")), ["held customer/default/s Unsupported"]);
+    let held = format!("{ORG}; customer s company=a; user w customer=s");
+    world.bring(&held);
+    assert_eq!(world.says(&held.replace("customer s company=a", "customer s company=b")), ["held customer/default/s Unsupported"]);
+    assert_eq!(world.says(&held.replace("customer=s", "company=a")), ["held user/default/w Unsupported"]);
+    // What it stands under is called something else: nothing moves.
+    let renamed =
+        "company c from=default/a; company b; user u company=c; user v company=b; customer s company=c; user w customer=s";
+    assert_eq!(world.says(renamed), ["rename company/default/c MovedFrom"]);
+}
+
+#[test]
+fn an_account_that_its_owner_opens() {
+    let mut world = with(|can| can.activation = true);
+    world.bring("company a; company b; user u company=a; user v company=b off");
+    world.directory.tamper(&key("user/default/v"), |live| live.activated = Some(false));
+    let open = "company a; company b; user u company=a; user v company=b";
+    assert_eq!(world.says(open), ["held user/default/v PendingActivation"]);
+    assert_eq!(world.says(&format!("{open} method=Invite reset=1")), ["enable user/default/v Declared"]);
+    // Who is enabled and has not come yet is as they should be, and counted.
+    world.directory.tamper(&key("user/default/u"), |live| live.activated = Some(false));
+    assert_eq!(world.says(&format!("{open} off")), [""; 0]);
+    assert_eq!(world.plan(&format!("{open} off")).plan.tally.pending, 1);
+    // Who has a password sets the next one alone.
+    world.directory.tamper(&key("user/default/u"), |live| live.activated = Some(true));
+    for (method, held) in [("Secret env=X", true), ("Temporary", true), ("Invite", false)] {
+        let text = format!("company a; company b; user u company=a method={method} reset=2; user v company=b off");
+        let wanted = if held { "held user/default/u Unsupported" } else { "credential user/default/u Declared" };
+        assert_eq!(world.says(&text), [wanted]);
+    }
+    world.orders.insert(key("user/default/u"), tenantry::plan::Order::Reset(Method::Temporary));
+    assert_eq!(world.says(&format!("{open} off")), ["held user/default/u Unsupported"]);
 }

@@ -126,7 +126,8 @@ fn directories() -> Vec<Value> {
         json!({ "keycloak": { "url": url, "realm": "acme", "clientId": "tenantry", "clientSecret": secret,
             "companies": "groups", "roles": "realm", "rootCompany": "acme", "invites": "tenantry" } }),
         json!({ "ldap": { "url": "ldaps://id.example", "baseDn": "dc=x", "bindDn": "cn=x", "password": secret } }),
-        json!({ "thingsboard": { "url": url, "apiKey": secret } }),
+        json!({ "thingsboard": { "url": url, "apiKey": secret, "invites": "tenantry" } }),
+        json!({ "thingsboard": { "url": url, "username": "sysadmin@id.example", "password": secret, "invites": "thingsboard" } }),
         json!({ "postgres": database }),
         json!({ "sqlite": { "path": "it.db" } }),
     ];

@@ -21,6 +21,7 @@ const CHOICE: &str = "exactly one directory must be given";
 const KIND: &str = "what kind of directory it is must not change: make another Directory";
 const LEDGER: &str = "exactly one of `sqlite` and `postgres` must be given";
 const MAIL: &str = "only one of `folder` and `smtp` can be given";
+const PROOF: &str = "either `apiKey` or `username` and `password` must be given";
 const URL: &str = "`url` must not change while the credential stays the same: name another secret as well";
 const HOST: &str = "`host` must not change while the credential stays the same: name another secret as well";
 
@@ -147,9 +148,19 @@ async fn directories(it: &mut Table) {
     it.refused(kind, "it", &changed(full, "/directory", &json!({})), "spec.directory", CHOICE, false).await;
     it.refused(kind, "it", &changed(full, "/directory/sqlite", &json!({})), "spec.directory", CHOICE, false).await;
     it.refused(kind, "it", &changed(full, "/ledger", &json!({})), "spec.ledger", LEDGER, false).await;
-    let postgres = &kind.full[5]["ledger"]["postgres"];
+    let postgres = &kind.full[6]["ledger"]["postgres"];
     it.refused(kind, "it", &changed(full, "/ledger/postgres", postgres), "spec.ledger", LEDGER, false).await;
     it.refused(kind, "it", &changed(full, "/mail/folder", &json!("outbox")), "spec.mail", MAIL, false).await;
+    let thingsboard = kind.full.iter().find(|it| it["directory"]["thingsboard"]["apiKey"].is_object()).unwrap();
+    let place = "spec.directory.thingsboard";
+    for (pointer, value) in [
+        ("apiKey", Value::Null),
+        ("username", json!("a@b.example")),
+        ("password", json!({ "secretRef": { "name": "a", "key": "b" } })),
+    ] {
+        let changed = changed(thingsboard, &format!("/directory/thingsboard/{pointer}"), &value);
+        it.refused(kind, "it", &changed, place, PROOF, false).await;
+    }
     // By way of another kind a credential would get to another host.
     let other = changed(full, "/directory", &kind.full[1]["directory"]);
     it.kept(kind, full, &other, "spec.directory", KIND).await;
@@ -165,7 +176,7 @@ async fn secrets(it: &mut Table) {
     places(&Path::spec(), &kind.schema, &mut found);
     let all: Vec<Path> =
         found.into_iter().filter(|(_, schema)| schema["properties"]["secretRef"].is_object()).map(|(path, _)| path).collect();
-    assert_eq!(all.len(), 7);
+    assert_eq!(all.len(), 8);
     for path in all {
         let place = path.to_string();
         let source = json!({ "name": "secrets", "key": "token" });
