@@ -143,9 +143,13 @@ fn it_says_how_it_is_and_of_nobody_who() {
 
 #[test]
 fn a_directory_that_cannot_be_says_so() {
+    // A port that no host has: whatever happens, it can never be reached.
+    let name = unique("iot");
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": { "key": "tb_x" } });
+    Cluster::shared().ask_all(vec![Call::apply("secrets", SYSTEM, secret)]);
     let bench = Bench::with(
         "cannot",
-        &json!({ "directory": { "thingsboard": { "url": "https://iot.invalid", "apiKey": { "secretRef": { "name": "iot", "key": "key" } } } } }),
+        &json!({ "directory": { "thingsboard": { "url": "https://iot.invalid:99999", "apiKey": { "secretRef": { "name": name, "key": "key" } } } } }),
         &[],
     );
     bench.apply([company("north"), user("anna")]);
