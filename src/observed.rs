@@ -326,6 +326,11 @@ pub struct Capabilities {
     /// Things of its own go with a customer or company that is deleted
     /// ([`Directory::contents`](crate::directory::Directory::contents)).
     pub contents: bool,
+    /// Fields of a user for which it asks people itself who have none: where a document says nothing of one, what they have said
+    /// stays.
+    pub asks: BTreeSet<Field>,
+    /// Fields of a user without which it writes none.
+    pub needs: BTreeSet<Field>,
     /// Changes worth sending at once.
     pub concurrency: usize,
 }
@@ -391,6 +396,8 @@ impl Capabilities {
             activation: false,
             links: false,
             contents: false,
+            asks: BTreeSet::new(),
+            needs: BTreeSet::new(),
             concurrency: 1,
         }
     }

@@ -67,8 +67,8 @@ pub(crate) async fn run(args: &Args, console: Console, interrupt: &Interrupt) ->
     session.approve(approved);
     let mut planned = session.plan().await?;
     planned.refused.extend(stale(digest, &planned));
-    let (wait, outputs) = (args.wait, &args.outputs);
-    carry_out(Carrying { session: &session, planned, wait, ask, outputs, console, interrupt }).await
+    let (wait, anew, outputs) = (args.wait, args.yes && args.expect.is_none(), &args.outputs);
+    carry_out(Carrying { session: &session, planned, wait, ask, anew, outputs, console, interrupt }).await
 }
 
 /// A plan that is to be carried out, and how.
@@ -78,6 +78,8 @@ pub(crate) struct Carrying<'a> {
     pub(crate) wait: Duration,
     /// Somebody is asked first.
     pub(crate) ask: bool,
+    /// Nobody has asked for just this plan: another one that passes the gates does as well.
+    pub(crate) anew: bool,
     pub(crate) outputs: &'a Outputs,
     pub(crate) console: Console,
     pub(crate) interrupt: &'a Interrupt,
@@ -85,7 +87,7 @@ pub(crate) struct Carrying<'a> {
 
 /// Shows a plan, asks, carries it out, reports.
 pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
-    let Carrying { session, mut planned, wait, ask, outputs, console, interrupt } = it;
+    let Carrying { session, mut planned, wait, ask, anew, outputs, console, interrupt } = it;
     let publisher = Publisher::open(&outputs.outputs, session.sources(), console)?;
     let problems = session.diagnostics(&planned);
     let run = Run { publisher, console, session, problems: &problems };
@@ -108,8 +110,10 @@ pub(crate) async fn carry_out(it: Carrying<'_>) -> Result<Exit, Failure> {
         tries -= 1;
         match carried {
             // Somebody else's merge came first. Within what was approved it does not matter what a run saw before that.
-            Err(ApplyError::Stale(fresh)) if session.approves() && fresh.refused.is_empty() && tries > 0 => {
-                console.note(&render::note("the directory changed meanwhile; this is what remains of the approved plan"));
+            // Nobody has looked at a plan that `--yes` lets through: the gates judge the one that comes after another run as well.
+            Err(ApplyError::Stale(fresh)) if (session.approves() || anew) && fresh.refused.is_empty() && tries > 0 => {
+                let what = if session.approves() { "of the approved plan" } else { "to be done" };
+                console.note(&render::note(&format!("the directory changed meanwhile; this is what remains {what}")));
                 run.show(&fresh)?;
                 planned = *fresh;
             }

@@ -188,7 +188,7 @@ async fn run(
     session.order(orders);
     session.foresee(outputs);
     let planned = session.plan_on(&seen);
-    carry_out(Carrying { session: &session, planned, wait: *wait, ask: false, outputs, console, interrupt }).await
+    carry_out(Carrying { session: &session, planned, wait: *wait, ask: false, anew: false, outputs, console, interrupt }).await
 }
 
 /// The user of ours that a word on the command line means.

@@ -156,8 +156,11 @@ pub async fn carry_out(
     let root = root.filter(|_| through).map(String::as_str);
     // An order is no way to take settings over: nobody is asked about them there.
     let settled = !request.orders.is_empty() || planned.applied.settings.as_ref() == Some(&settings);
-    if root.is_some() || !settled {
-        directory.remember(&request.project.owner, root, &settings).await?;
+    // What was done is told whatever becomes of this: the next apply takes the settings over.
+    if (root.is_some() || !settled)
+        && let Err(error) = directory.remember(&request.project.owner, root, &settings).await
+    {
+        tracing::warn!(error = error.chain(), "what was applied was not noted: the next apply does that");
     }
     Ok(report)
 }

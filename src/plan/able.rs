@@ -26,7 +26,25 @@ impl Board<'_> {
         let unmakeable = || self.unmakeable(draft);
         let lone = || self.lone(draft, wanted);
         let pending = || self.pending(draft, wanted);
-        refusal.or_else(unmakeable).or_else(lone).or_else(|| self.ungivable(draft, Self::asks(draft)?)).or_else(pending)
+        let missing = || self.missing(wanted);
+        refusal
+            .or_else(missing)
+            .or_else(unmakeable)
+            .or_else(lone)
+            .or_else(|| self.ungivable(draft, Self::asks(draft)?))
+            .or_else(pending)
+    }
+
+    /// A field of which the directory demands that everybody has it.
+    fn missing(&self, wanted: &State) -> Option<Held> {
+        let needs = &self.input.capabilities.needs;
+        if needs.is_empty() || wanted.key.kind != Kind::User {
+            return None;
+        }
+        let mut fields = wanted.fields().into_iter();
+        let (field, _) = fields.find(|(field, value)| needs.contains(field) && *value == FieldValue::None)?;
+        let message = format!("this directory writes nobody who has no `{}`: declare it", field.name());
+        Some(refused(field, message))
     }
 
     /// A thing of a kind of which the directory makes no new ones for us.

@@ -17,6 +17,8 @@
 //! Then: a field the directory cannot hold (`Unsupported`), an adoption that would empty a field, a reference that neither
 //! exists nor is about to (`WaitingFor`). Whatever is held, shutting off goes through.
 
+use std::borrow::Cow;
+
 use super::{
     Order, able,
     board::{After, Board, Draft, Found, same_username},
@@ -156,10 +158,11 @@ impl Board<'_> {
         if let Some(held) = self.not_ours(draft, entry, wanted) {
             return Outcome { after: After::Same, reason: Reason::Declared, held: Some(held) };
         }
+        let found = draft.found.state();
+        let wanted = &*self.with_theirs(found, wanted);
         let user = wanted.body.user();
         let by = user.and_then(|_| closed.by(self.above(wanted).as_ref()));
         let expired = user.and_then(|user| user.expires).is_some_and(|at| at <= self.input.policy.now);
-        let found = draft.found.state();
         let locked = found.and_then(|found| found.locked.as_ref());
         let enabled = wanted.enabled && by.is_none() && !expired && locked.is_none();
         if found.is_some_and(|found| self.same(found, wanted, enabled)) {
@@ -176,6 +179,26 @@ impl Board<'_> {
                 Outcome { after, reason, held: Some(held) }
             }
         }
+    }
+
+    /// What is declared, with what people have told the directory itself, which [asks](crate::observed::Capabilities::asks) them:
+    /// taken away, it would be asked for again, and who cannot be asked would not get in.
+    fn with_theirs<'s>(&self, found: Option<&State>, wanted: &'s State) -> Cow<'s, State> {
+        let asks = &self.input.capabilities.asks;
+        let (Some(Body::User(found)), Body::User(to)) = (found.map(|it| &it.body), &wanted.body) else {
+            return Cow::Borrowed(wanted);
+        };
+        let first = asks.contains(&Field::FirstName) && to.first_name.is_none() && found.first_name.is_some();
+        let last = asks.contains(&Field::LastName) && to.last_name.is_none() && found.last_name.is_some();
+        if !first && !last {
+            return Cow::Borrowed(wanted);
+        }
+        let mut wanted = wanted.clone();
+        if let Body::User(to) = &mut wanted.body {
+            to.first_name = to.first_name.take().or_else(|| found.first_name.clone().filter(|_| first));
+            to.last_name = to.last_name.take().or_else(|| found.last_name.clone().filter(|_| last));
+        }
+        Cow::Owned(wanted)
     }
 
     /// Compares without building anything: in a run that changes nothing this is all that happens to a user.
@@ -208,6 +231,7 @@ impl Board<'_> {
         } else if found.enabled && !wanted.enabled && !wanted.suspended {
             match by {
                 Some(key) => Reason::Above(key.clone()),
+                None if wanted.locked.is_some() => Reason::Locked,
                 None if expired => Reason::Expired,
                 None => Reason::Declared,
             }

@@ -30,6 +30,7 @@ mod rights;
 mod schema_on_server;
 mod serve;
 mod sqlite;
+mod turns;
 mod watch;
 mod why;
 mod write;

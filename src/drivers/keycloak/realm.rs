@@ -135,6 +135,8 @@ impl Facts {
         Capabilities {
             fixed,
             limits: self.limits(),
+            asks: self.names(asked),
+            needs: self.names(required),
             places,
             methods: [Method::Invite, Method::Temporary, Method::Secret, Method::Hash, Method::None].into(),
             invites: settings.invites == KeycloakInvites::Keycloak,
@@ -142,6 +144,12 @@ impl Facts {
             concurrency: CHUNK * 8,
             ..Capabilities::everything()
         }
+    }
+
+    /// First and last names of which the profile says something.
+    fn names(&self, what: fn(&ProfileAttribute) -> bool) -> BTreeSet<Field> {
+        let names = [(Field::FirstName, "firstName"), (Field::LastName, "lastName")];
+        names.into_iter().filter(|(_, name)| self.declared(name).is_some_and(what)).map(|(field, _)| field).collect()
     }
 
     /// What the profile and the tables have against texts.
@@ -192,6 +200,11 @@ fn ours() -> impl Iterator<Item = &'static str> {
 
 fn is_ours(name: &str) -> bool {
     ["username", "email", "firstName", "lastName"].into_iter().chain(ours()).any(|it| it == name)
+}
+
+/// Whether people are asked for it who have none, when they sign in.
+fn asked(attribute: &ProfileAttribute) -> bool {
+    attribute.required.is_some()
 }
 
 /// Whether an administrator has to give it. Without roles it is required of everybody.

@@ -156,6 +156,10 @@ fn split(url: &str) -> Result<Split, DirectoryError> {
         return Err(unclear("it must begin with `postgres://`"));
     }
     let (before, parameters) = url.split_once('?').unwrap_or((url, ""));
+    // The last part of a password with a bare `@` in it would be looked up as a host.
+    if before.split_once("//").and_then(|(_, rest)| rest.split('/').next()).is_some_and(|it| it.matches('@').count() > 1) {
+        return Err(unclear("there are several `@` in it: one in a password is written `%40`"));
+    }
     let (mut mode, mut roots, mut kept) = (None, None, Vec::new());
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         match parameter.split_once('=') {

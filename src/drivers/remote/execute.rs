@@ -49,6 +49,13 @@ struct Ready<'a> {
     before: Option<Entry>,
 }
 
+/// The failure of a server that was not there for any of some changes.
+fn away(outcomes: &[(usize, Outcome)]) -> Option<DirectoryError> {
+    let error =
+        |outcome: &Outcome| outcome.as_ref().err().filter(|error| error.kind == ErrorKind::Unavailable).map(DirectoryError::again);
+    outcomes.iter().map(|(_, outcome)| error(outcome)).collect::<Option<Vec<_>>>()?.pop()
+}
+
 impl<R: Remote> Ledgered<R> {
     /// Carries out changes in any order; Roles stand in the ledger.
     pub(super) async fn carry_out(&self, changes: &[Change], run: &Run) -> Vec<Outcome> {
@@ -64,8 +71,16 @@ impl<R: Remote> Ledgered<R> {
             match self.ready(known.take(), !roles.is_empty(), run).await {
                 Ok(mut sweep) => {
                     let mut sure = true;
-                    for chunk in others.chunks(CHUNK) {
+                    for (done, chunk) in (1..).zip(others.chunks(CHUNK)) {
+                        let before = outcomes.len();
                         sure &= self.chunk(&mut sweep, chunk, run, &mut outcomes).await;
+                        // One that nobody reaches is not asked again for each of what is left.
+                        if let Some(away) = away(&outcomes[before..]) {
+                            let left = others.iter().skip(done * CHUNK);
+                            let left: Vec<_> = left.map(|(at, change)| (*at, Err(alike(&away, change)))).collect();
+                            outcomes.extend(left);
+                            break;
+                        }
                     }
                     *known = Some(sweep).filter(|_| sure);
                 }

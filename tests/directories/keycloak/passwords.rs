@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tenantry::{drivers::remote::NewPassword, manifest::KeycloakInvites, model::PasswordHash};
 
-use super::*;
+use super::{server::tenantry, *};
 use crate::conformance::{PASSWORD, PASSWORD_HASH};
 
 fn new(hash: &str, must_change: bool) -> NewPassword {
@@ -73,4 +73,35 @@ async fn keycloak_mails_an_invitation_where_it_is_told_to() {
     let (kind, said) = refusal(driver.invite(&off.id, Duration::from_hours(24)).await);
     assert!(kind == ErrorKind::Rejected && said.contains("disabled"), "{said}");
     assert_eq!(realm.user("mara").await["requiredActions"], Value::Array(Vec::new()));
+}
+
+/// By the program: neither a mail server nor a page of the project's own is needed.
+#[tokio::test]
+async fn an_invitation_that_keycloak_mails_is_given_once() {
+    let mut mail = crate::keycloak::server::Mail::start();
+    let smtp = json!({"host": "127.0.0.1", "port": mail.port.to_string(), "from": "id@acme.example"});
+    let realm = Realm::new(Made { settings: json!({ "smtpServer": smtp }), ..Made::default() });
+    let folder = tempfile::tempdir().unwrap();
+    realm.project(folder.path(), &json!({ "invites": "keycloak" }));
+    std::fs::create_dir(folder.path().join("tenants")).unwrap();
+    let documents = "apiVersion: tenantry.dev/v1alpha1\nkind: Company\nmetadata: { name: acme }\nspec: {}\n---\n\
+                     apiVersion: tenantry.dev/v1alpha1\nkind: User\nmetadata: { name: mara }\n\
+                     spec: { email: mara@acme.example, company: acme, role: owner, credential: { method: Invite } }\n";
+    std::fs::write(folder.path().join("tenants/all.yaml"), documents).unwrap();
+    let (status, told) = tenantry(folder.path(), &["apply", "--yes"]);
+    assert_eq!(status, 0, "{told}");
+    let letter = mail.letter();
+    assert!(letter.contains("To: mara@acme.example") && letter.contains("/login-actions/action-token"), "{letter}");
+    let (status, told) = tenantry(folder.path(), &["plan", "--detailed-exitcode"]);
+    assert_eq!(status, 0, "nothing is owed any more: {told}");
+    let (status, told) = tenantry(folder.path(), &["apply", "--yes"]);
+    assert_eq!((status, mail.count()), (0, 1), "{told}");
+    // Keycloak asks people for their names when they sign in; what they say is theirs.
+    let mara = realm.user("mara").await;
+    let names = json!({ "email": "mara@acme.example", "firstName": "Mara", "lastName": "Lindqvist" });
+    assert_eq!(realm.put(&format!("users/{}", mara["id"].as_str().unwrap()), names).await.0, 204);
+    let (status, told) = tenantry(folder.path(), &["plan", "--detailed-exitcode"]);
+    assert_eq!(status, 0, "{told}");
+    let (status, told) = tenantry(folder.path(), &["reset", "mara", "--method", "Invite"]);
+    assert_eq!((status, mail.count()), (0, 2), "{told}");
 }

@@ -225,6 +225,18 @@ impl Realm {
         (folder, Arc::new(directory))
     }
 
+    /// Writes a project for the realm, with some more in its settings: documents stand below `tenants`.
+    pub(super) fn project(&self, folder: &Path, more: &Value) {
+        let mut keycloak =
+            json!({ "url": self.url, "realm": self.name, "clientId": "tenantry", "clientSecret": { "env": "SECRET" } });
+        keycloak.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let project = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Project", "metadata": { "name": "acme" },
+            "spec": { "directory": { "keycloak": keycloak }, "paths": ["tenants"] },
+        });
+        std::fs::write(folder.join("tenantry.yaml"), project.to_string()).unwrap();
+    }
+
     /// The same with trouble on the way.
     pub(super) fn troubled(&self) -> ((TempDir, Proxy), Arc<dyn Directory>, Trouble) {
         static SEED: AtomicU64 = AtomicU64::new(1);
@@ -234,6 +246,15 @@ impl Realm {
         let trouble = proxy.switch();
         ((folder, proxy), directory, trouble)
     }
+}
+
+/// What the program says in a folder, and how it ends.
+pub(super) fn tenantry(folder: &Path, words: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    let command = command.args(words).current_dir(folder).env_clear().env("SECRET", SECRET).env("HOME", folder);
+    let done = command.output().unwrap();
+    let text = [done.stdout, done.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+    (done.status.code().unwrap(), text)
 }
 
 fn open(settings: &KeycloakSettings) -> Keycloak {
@@ -261,6 +282,14 @@ impl Mail {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().strip_prefix("PORT=").expect("the server tells its port").parse().unwrap();
         Self { folder, child, port }
+    }
+
+    /// How many letters came.
+    pub(super) fn count(&self) -> usize {
+        std::fs::read_dir(self.folder.path())
+            .unwrap()
+            .filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|it| it == "eml"))
+            .count()
     }
 
     /// The first letter that came.

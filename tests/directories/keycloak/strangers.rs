@@ -1,10 +1,10 @@
 //! A realm that was there long before us is brought under management, by the program itself.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::server::{Made, Realm, SECRET};
+use super::server::{Made, Realm, tenantry};
 
 /// Users, and groups that they are in.
 const USERS: usize = 3_000;
@@ -36,15 +36,6 @@ async fn everything(realm: &Realm) -> BTreeMap<String, Value> {
         }
     }
     all
-}
-
-/// What the program says, and how it ends.
-fn tenantry(folder: &Path, words: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
-    let command = command.args(words).current_dir(folder).env_clear().env("SECRET", SECRET).env("HOME", folder);
-    let done = command.output().unwrap();
-    let text = [done.stdout, done.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
-    (done.status.code().unwrap(), text)
 }
 
 /// Accounts that cannot be declared: what each is like, and a word of the reason.
@@ -91,14 +82,7 @@ async fn three_thousand_strangers_are_taken_over_and_nobody_is_touched() {
     }
     let before = everything(&realm).await;
     let folder = tempfile::tempdir().unwrap();
-    let project = json!({
-        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Project", "metadata": { "name": "acme" },
-        "spec": {
-            "directory": { "keycloak": { "url": realm.url, "realm": realm.name, "clientId": "tenantry", "clientSecret": { "env": "SECRET" } } },
-            "paths": ["tenants"],
-        },
-    });
-    fs::write(folder.path().join("tenantry.yaml"), project.to_string()).unwrap();
+    realm.project(folder.path(), &json!({}));
     let (status, told) = tenantry(folder.path(), &["import", "--all", "--into", "tenants"]);
     assert_eq!(status, 6, "{told}");
     let said = |user: &Value| told.lines().find(|line| line.contains(user["username"].as_str().unwrap())).unwrap_or_default();

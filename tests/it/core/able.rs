@@ -1,8 +1,8 @@
 //! What a directory cannot do is held in the plan, with the reason; whatever else is wanted goes on.
 
 use tenantry::{
-    model::{Field, Kind, Method},
-    observed::{Capabilities, Limit},
+    model::{Body, Field, Kind, Line, Method},
+    observed::{Capabilities, Limit, Live},
 };
 
 use super::fixture::{World, key};
@@ -44,6 +44,39 @@ fn a_field_that_stays_as_it_was_created() {
     let text = format!("{ORG} username=vera");
     assert_eq!(why(&world, &text), "user/default/v: Unsupported: `username` cannot change here: the realm does not allow it");
     world.expect(&format!("{ORG}; user w company=a username=wanda"), &["create user/default/w Declared"]);
+}
+
+/// What people are called by themselves.
+fn called(live: &mut Live) {
+    let Body::User(user) = &mut live.state.body else { panic!("no user") };
+    (user.first_name, user.last_name) = (Line::new("Vera").ok(), Line::new("Vogt").ok());
+}
+
+#[test]
+fn what_it_asks_people_for_stays_where_nothing_is_declared() {
+    let world = with(|can| can.asks = [Field::FirstName, Field::LastName].into());
+    world.directory.tamper(&key("user/default/v"), called);
+    assert_eq!(world.says(ORG), [""; 0]);
+    world.expect(&format!("{ORG} email=vera@x.example"), &["edit user/default/v Declared"]);
+    let mut same = world.live("user/default/v");
+    called(&mut same);
+    assert_eq!(world.live("user/default/v").state, same.state);
+    // Where it asks for one of them, the other is nobody's but the declaration's.
+    let world = with(|can| can.asks = [Field::FirstName].into());
+    world.directory.tamper(&key("user/default/v"), called);
+    world.expect(ORG, &["edit user/default/v Declared"]);
+    let Body::User(user) = world.live("user/default/v").state.body else { panic!("no user") };
+    assert_eq!((user.first_name, user.last_name), (Line::new("Vera").ok(), None));
+}
+
+#[test]
+fn what_it_demands_of_everybody() {
+    let world = with(|can| can.needs = [Field::LastName].into());
+    assert_eq!(world.says(ORG), [""; 0], "nobody is held for whom there is nothing to do");
+    let text = format!("{ORG} email=vera@x.example");
+    assert_eq!(why(&world, &text), "user/default/v: Unsupported: this directory writes nobody who has no `lastName`: declare it");
+    world.directory.tamper(&key("user/default/v"), called);
+    assert_eq!(why(&world, ORG), why(&world, ORG), "it is not taken away either");
 }
 
 #[test]
