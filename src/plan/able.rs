@@ -170,7 +170,8 @@ impl Board<'_> {
             Method::Temporary | Method::Secret | Method::Hash => true,
             Method::Invite | Method::None => false,
         };
-        let barred = self.input.capabilities.activation && live.activated == Some(true) && sets;
+        // One that is owed may have been set, and the run have ended before it said so: whoever sets it finds that out.
+        let barred = self.input.capabilities.activation && live.activated == Some(true) && sets && !live.credential.is_owed();
         let message = || {
             "they have set a password, and this directory lets nobody else set another: by `Invite` they get a mail with which they \
              do it themselves"

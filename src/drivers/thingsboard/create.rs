@@ -44,7 +44,7 @@ impl Thingsboard {
                 raw.insert("customerId".into(), api::reference("CUSTOMER", &customer.0));
                 (Seat { kind: Kind::User, tenant, admin: false }, "user")
             }
-            (Kind::User, Some((tenant, _))) => {
+            (Kind::User, Some((tenant, Some(Seat { kind: Kind::Company, tenant: _, admin: _ })))) => {
                 raw.insert("authority".into(), "TENANT_ADMIN".into());
                 raw.insert("tenantId".into(), api::reference("TENANT", &tenant.0));
                 (Seat { kind: Kind::User, tenant: tenant.0.clone(), admin: true }, "user")

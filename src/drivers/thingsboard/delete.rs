@@ -13,9 +13,8 @@ use crate::{
 
 use super::{
     Thingsboard,
-    access::Standing,
+    access::{Standing, is_caretaker},
     api::{ask, failure},
-    info::Own,
     list,
     write::{Rest, SECOND},
 };
@@ -25,6 +24,10 @@ impl Thingsboard {
         let id = before.id.0.as_str();
         let main = &**self.access.main();
         self.known().raw.remove(&before.id);
+        if self.is_us(before) {
+            let cause = "it is the account that Tenantry itself signs in with";
+            return Err(DirectoryError::new(what, ErrorKind::Rejected).because(cause));
+        }
         match before.kind {
             Kind::User => {
                 let Some(way) = self.way_to(id).await? else { return Ok(()) };
@@ -82,7 +85,7 @@ impl Thingsboard {
         }
         let customers = list::page(way.client(), &["customers"], (0, 1), None, None, what).await?.total;
         let users = list::list(way.client(), &["users"], "email", None, what).await?;
-        let users = users.iter().filter(|user| !Own::of(user).caretaker).count() as u64;
+        let users = users.iter().filter(|user| !is_caretaker(user, tenant)).count() as u64;
         if customers + users > 0 {
             let cause = format!("{customers} customers and {users} users have come into it since it was read");
             return Err(DirectoryError::new(what, ErrorKind::Moved).because(cause));

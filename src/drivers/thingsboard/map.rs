@@ -167,7 +167,11 @@ pub(super) fn apply(raw: &mut Raw, target: &Target, door: Door) {
     let Target { kind, name: _, parent: _, fields, role, enabled, mark } = target;
     for field in native(*kind).iter().filter(|field| **field != Field::Username) {
         let wanted = of(fields, *field);
-        if value(*kind, raw, *field).as_deref() == wanted {
+        let found = value(*kind, raw, *field);
+        // The server tells the case of an e-mail apart: another spelling would be another name to sign in with.
+        let mailbox = matches!(field, Field::Email | Field::ContactEmail);
+        let same = |found: &str| wanted.is_some_and(|wanted| mailbox && found.eq_ignore_ascii_case(wanted));
+        if found.as_deref() == wanted || found.as_deref().is_some_and(same) {
             continue;
         }
         match texts(*kind).iter().find(|(known, _)| known == field) {
@@ -187,6 +191,12 @@ pub(super) fn apply(raw: &mut Raw, target: &Target, door: Door) {
     if own != before {
         info::put(raw, &own);
     }
+}
+
+/// Whether two forms of a user have the same mailbox.
+pub(super) fn same_email(one: &Raw, other: &Raw) -> bool {
+    let email = |raw: &Raw| raw.get("email").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    email(one) == email(other)
 }
 
 #[cfg(test)]

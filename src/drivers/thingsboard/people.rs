@@ -36,6 +36,35 @@ struct Link {
     ttl_ms: u64,
 }
 
+/// `UserPasswordPolicy`: what a password has to be. What is not there is not asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Policy {
+    maximum_length: Option<usize>,
+    minimum_uppercase_letters: Option<usize>,
+    minimum_lowercase_letters: Option<usize>,
+    minimum_digits: Option<usize>,
+    minimum_special_characters: Option<usize>,
+}
+
+impl Policy {
+    /// A random password with what is asked for before it, in as many characters as may be.
+    fn fitted(&self, random: &SecretString) -> SecretString {
+        let Self {
+            maximum_length: most,
+            minimum_uppercase_letters: upper,
+            minimum_lowercase_letters: lower,
+            minimum_digits: digits,
+            minimum_special_characters: special,
+        } = self;
+        let asked = [("A", upper), ("a", lower), ("1", digits), ("!", special)];
+        let mut text: String = asked.iter().map(|(one, count)| one.repeat(count.unwrap_or_default())).collect();
+        text.push_str(random.expose_secret());
+        text.truncate(most.filter(|most| *most > 0).unwrap_or(UNKNOWN as usize).min(text.len()));
+        text.into()
+    }
+}
+
 impl Thingsboard {
     /// Who may act for a user; one who is gone is [`ErrorKind::Moved`].
     async fn client_of(&self, id: &RemoteId, what: &str) -> Result<Reached, DirectoryError> {
@@ -55,9 +84,25 @@ impl Thingsboard {
         let reached = self.client_of(id, what).await?;
         let client = reached.0.client(self.access.main());
         let Some((link, _)) = activation_link(client, &id.0, what).await? else {
+            // It may be this one: a run that ended before it could say so.
+            if self.lets_in(client, id, &SecretString::from(plain.expose()), what).await? {
+                return Ok(());
+            }
             return Err(rejected("they have set a password, and nobody else can set another"));
         };
         self.activate(client, id, &link, &SecretString::from(plain.expose()), what).await
+    }
+
+    /// Whether somebody can sign in with a password.
+    async fn lets_in(&self, client: &Client, id: &RemoteId, password: &SecretString, what: &str) -> Result<bool, DirectoryError> {
+        let (raw, _) = one(client, &id.0).await?.ok_or_else(|| gone(what))?;
+        let body = json!({ "username": text(&raw, "email").unwrap_or_default(), "password": password.expose_secret() });
+        let request = Request::new(Verb::Post, ["api", "auth", "login"], what).json(&body).hiding(password.clone());
+        match self.access.wire().send(&request).await {
+            Ok(answer) => Ok(answer.status == Status::Ok),
+            Err(error) if error.kind == ErrorKind::Refused => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// There is nothing to take away from somebody who has no password; from others nobody takes it.
@@ -107,7 +152,12 @@ impl Thingsboard {
 
     pub(super) async fn burn(&self, client: &Client, id: &RemoteId, what: &str) -> Result<(), DirectoryError> {
         let Some((link, _)) = activation_link(client, &id.0, what).await? else { return Ok(()) };
+        let policy = Request::new(Verb::Get, ["api", "noauth", "userPasswordPolicy"], what);
+        // A server that does not say has the usual one.
+        let answer = self.access.wire().send(&policy).await.ok().filter(|answer| answer.status == Status::Ok);
+        let policy: Policy = answer.and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or_default();
         let unknown = credential::password(UNKNOWN).map_err(|error| DirectoryError::new(what, ErrorKind::Failed).because(error))?;
+        let unknown = policy.fitted(&unknown);
         self.activate(client, id, &link, &unknown, what).await
     }
 
@@ -177,5 +227,20 @@ async fn activation_link(client: &Client, id: &str, what: &str) -> Result<Option
         Status::Invalid | Status::Unauthorized | Status::Missing | Status::Conflict | Status::Changed | Status::Other(_) => {
             Err(failure(&answer, what))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_password_is_what_the_server_asks_for() {
+        let random = SecretString::from("x".repeat(48));
+        let policy = |text: &str| serde_json::from_str::<Policy>(text).unwrap().fitted(&random).expose_secret().to_owned();
+        assert_eq!(policy("{}"), "x".repeat(48));
+        let strict = r#"{"maximumLength":20,"minimumUppercaseLetters":2,"minimumDigits":1,"minimumSpecialCharacters":3,"minimumLowercaseLetters":null}"#;
+        assert_eq!(policy(strict), format!("AA1!!!{}", "x".repeat(14)));
+        assert_eq!(policy(r#"{"maximumLength":72,"minimumLength":6}"#), "x".repeat(48));
     }
 }

@@ -15,10 +15,9 @@ use crate::{
 
 use super::{
     CONCURRENCY, Seat, Thingsboard,
-    access::{Standing, Tenant},
+    access::{Standing, Tenant, is_caretaker},
     api::{self, Raw, found, id},
-    info::{self, Own},
-    list,
+    info, list,
     map::{self, Door},
 };
 
@@ -55,7 +54,8 @@ impl Thingsboard {
                 items.push(item);
             }
             for (user, door) in &users {
-                if Own::of(user).caretaker {
+                // One that somebody has activated is somebody's.
+                if is_caretaker(user, &at) && door.activated == Some(false) {
                     self.access.keeps_caretaker(&at);
                     continue;
                 }

@@ -14,8 +14,8 @@ use crate::{
 };
 
 use super::{
+    access::is_caretaker,
     api::{self, Raw, ask, found},
-    info::Own,
     list,
 };
 
@@ -122,7 +122,7 @@ impl Impersonated {
     async fn admins(&self) -> Result<Vec<Raw>, DirectoryError> {
         let what = format!("read the administrators of tenant {}", self.tenant);
         let mut admins = list::list(&self.system, &["tenant", &self.tenant, "users"], "email", None, &what).await?;
-        let age = |raw: &Raw| (!Own::of(raw).caretaker, raw.get("createdTime").and_then(serde_json::Value::as_i64));
+        let age = |raw: &Raw| (!is_caretaker(raw, &self.tenant), raw.get("createdTime").and_then(serde_json::Value::as_i64));
         admins.sort_by_key(age);
         Ok(admins)
     }

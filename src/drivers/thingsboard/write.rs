@@ -23,6 +23,7 @@ use super::{
     CONCURRENCY, Thingsboard,
     access::Standing,
     api::{self, Raw, ask, id},
+    info::{self, Own},
     map::{self, Door},
 };
 
@@ -114,16 +115,21 @@ impl Thingsboard {
         let client = way.as_ref().map_or(&**self.access.main(), |way| way.client(self.access.main()));
         let raw = self.last_read(before).await?.ok_or_else(|| moved("it is gone, or somebody else has changed it"))?;
         let door = Door { enabled: before.enabled, activated: before.must_change.map(|must_change| !must_change) };
+        let shut = before.kind == Kind::User && !target.enabled;
+        if shut && self.is_us(before) {
+            return Err(rejected("it is the account that Tenantry itself signs in with"));
+        }
         let mut wanted = raw.clone();
         map::apply(&mut wanted, target, door);
-        let mut saved = raw;
-        if wanted != saved {
-            if matches!(self.access.standing().await?, Standing::Tenant { .. }) && before.kind == Kind::Company {
-                return Err(rejected("only the system administrator changes a tenant"));
-            }
-            saved = self.save(client, before, &wanted, what).await?;
+        let closed = before.kind == Kind::Company && matches!(self.access.standing().await?, Standing::Tenant { .. });
+        if closed {
+            // What the system administrator's Tenantry has noted there stays; ours stands in the ledger.
+            info::put(&mut wanted, &Own::of(&raw));
         }
-        let shut = before.kind == Kind::User && !target.enabled;
+        if closed && wanted != raw {
+            return Err(rejected("only the system administrator changes a tenant"));
+        }
+        // The door first: a save can be refused for something else, and nobody stays in for that.
         let after = match (door.activated, door.enabled) {
             // Nobody has ever had a password: there may be a link that lets somebody in.
             (Some(false), Some(true)) if shut => {
@@ -140,10 +146,21 @@ impl Thingsboard {
                 self.open_or_shut(client, &before.id.0, true, what).await?;
                 Door { enabled: Some(true), ..door }
             }
+            // Whoever got the link is not whom the account belongs to from now on.
+            (Some(false), Some(true)) if !map::same_email(&raw, &wanted) => {
+                self.burn(client, &before.id, what).await?;
+                Door { enabled: Some(true), activated: Some(true) }
+            }
             (Some(_) | None, Some(_) | None) => door,
         };
+        let saved = if wanted == raw { raw } else { self.save(client, before, &wanted, what).await? };
         let roles = target.role.as_ref().or(before.roles.first());
         Ok(self.written(before.kind, &saved, after, roles))
+    }
+
+    /// Whether it is the account that we sign in with.
+    pub(super) fn is_us(&self, item: &Item) -> bool {
+        item.kind == Kind::User && self.ourselves().is_some_and(|us| us == item.id.0)
     }
 
     /// The object as it was when it was read, as the server gave it; nothing where it is gone or another one by now.

@@ -158,7 +158,7 @@ pub struct LdapSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = kube::core::Rule::new("has(self.apiKey) != (has(self.username) && has(self.password)) && has(self.username) == has(self.password)")
     .message("either `apiKey` or `username` and `password` must be given").reason(kube::core::Reason::FieldValueInvalid))]
-#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || (has(self.apiKey) == has(oldSelf.apiKey) ? (has(self.apiKey) ? self.apiKey != oldSelf.apiKey : self.password != oldSelf.password) : true)")
+#[x_kube(validation = kube::core::Rule::new("self.url == oldSelf.url || (has(self.apiKey) == has(oldSelf.apiKey) ? (has(self.apiKey) ? self.apiKey != oldSelf.apiKey : self.password != oldSelf.password) : false)")
     .message("`url` must not change while the credential stays the same: name another secret as well")
     .field_path(".url").reason(kube::core::Reason::FieldValueForbidden))]
 pub struct ThingsboardSpec {

@@ -212,6 +212,60 @@ async fn an_invitation_dies_with_the_address_it_went_to() {
 }
 
 #[tokio::test]
+async fn a_corrected_address_leaves_no_link_at_the_wrong_one() {
+    let (server, remote, [_, _, pia]) = populated().await;
+    remote.invite(&pia.id, std::time::Duration::from_mins(1)).await.unwrap();
+    let link = remote.link(&pia.id).await.unwrap().unwrap();
+    let pia = read(&remote, &pia).await;
+    let after = update(&remote, &pia, again(&pia, "pia.right")).await.unwrap();
+    assert_eq!(read(&remote, &pia).await, after);
+    assert!(remote.link(&pia.id).await.unwrap().is_none(), "the next mail is one to set another password");
+    let token = tenantry::credential::ExposeSecret::expose_secret(&link.url).rsplit('=').next().unwrap().to_owned();
+    let body = json!({ "activateToken": token, "password": "Wrong-Person-1" });
+    assert_eq!(server.raw(None, "POST", "noauth/activate?sendActivationMail=false", &body).status(), Some(400));
+}
+
+#[tokio::test]
+async fn the_case_of_a_mailbox_is_the_servers() {
+    let (server, remote, [_, mara, _]) = populated().await;
+    server.simulator().state().change(&mara.id.0, |row| row["email"] = json!("Mara@Acme.example"));
+    let mara = read(&remote, &mara).await;
+    let mut to = again(&mara, "mara");
+    to.fields.push((Field::FirstName, "Mara".into()));
+    update(&remote, &mara, to).await.unwrap();
+    let state = server.simulator().state();
+    assert_eq!(state.user("Mara@Acme.example").unwrap()["firstName"], "Mara", "what she signs in with stays");
+}
+
+#[tokio::test]
+async fn nobody_stays_in_because_something_else_cannot_be_saved() {
+    let (_server, remote, [_, mara, _]) = populated().await;
+    remote.password(&mara.id, &password("Correct-Horse-9")).await.unwrap();
+    let mara = read(&remote, &mara).await;
+    let mut to = again(&mara, "mara");
+    (to.enabled, to.mark) = (false, Some("{\"locked\":\"a sign-in from <somewhere>\"}".into()));
+    assert!(update(&remote, &mara, to).await.is_err(), "the server takes no `<`");
+    assert_eq!(read(&remote, &mara).await.enabled, Some(false));
+}
+
+#[tokio::test]
+async fn nobody_hides_behind_a_word_in_their_own_account() {
+    let (server, remote, [_, mara, pia]) = populated().await;
+    for item in [&mara, &pia] {
+        server.simulator().state().change(&item.id.0, |row| row["additionalInfo"]["tenantry"]["caretaker"] = json!(true));
+    }
+    let all = sweep(&remote).await.unwrap();
+    assert!([&mara, &pia].iter().all(|it| all.iter().any(|found| found.id == it.id)));
+    let system = system(&server);
+    sweep(&system).await.unwrap();
+    create(&system, target(Kind::User, "new", mara.parent.as_ref())).await;
+    assert_eq!(
+        sweep(&system).await.unwrap().iter().filter(|it| it.kind == Kind::User).count(),
+        all.iter().filter(|it| it.kind == Kind::User).count() + 1
+    );
+}
+
+#[tokio::test]
 async fn a_tenant_without_an_administrator_is_written_to_and_the_last_one_can_go() {
     let server = Server::simulated();
     let remote = system(&server);

@@ -76,6 +76,10 @@ impl State {
         // What takes no token.
         match (asked.method.as_str(), &path[..]) {
             ("POST", ["auth", "login"]) => return self.login(asked),
+            // 2.5
+            ("GET", ["noauth", "userPasswordPolicy"]) => {
+                return Ok(answer::ok(&json!({ "minimumLength": 6, "maximumLength": Self::LONGEST, "minimumDigits": null })));
+            }
             ("POST", ["noauth", "activate"]) => return self.activate(asked),
             ("POST", ["noauth", "resetPasswordByEmail"]) => return self.mail_reset(asked),
             ("POST", ["noauth", "resetPassword"]) => return self.reset(asked),
