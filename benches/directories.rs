@@ -14,6 +14,10 @@ mod ldap;
 #[path = "directories/postgres.rs"]
 mod postgres;
 
+#[cfg(any(feature = "keycloak", feature = "ldap", feature = "postgres"))]
+#[path = "directories/server.rs"]
+mod server;
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |part: &str| wanted.is_empty() || wanted.iter().any(|it| it == part);

@@ -389,6 +389,20 @@ impl DirectoryError {
         }
     }
 
+    /// Whether a write that failed so may have taken effect all the same: its answer was lost, or cannot be understood.
+    pub fn leaves_open(&self) -> bool {
+        match self.kind {
+            ErrorKind::Unavailable | ErrorKind::Incomplete | ErrorKind::Failed => true,
+            ErrorKind::Refused
+            | ErrorKind::Unwritable
+            | ErrorKind::Moved
+            | ErrorKind::Conflict
+            | ErrorKind::Rejected
+            | ErrorKind::Locked(_)
+            | ErrorKind::Interrupted => false,
+        }
+    }
+
     /// Whether doing the same again later can help.
     pub fn retry_helps(&self) -> bool {
         match self.kind {

@@ -4,10 +4,9 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead, BufReader, Read, Write as _},
+    io::{Read, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::server;
+
 /// Users that are made beside bare requests, connections of those, and users of a realm where nearly nothing changes.
 const NEW: usize = 2_000;
 const CONNECTIONS: usize = 8;
@@ -31,8 +32,7 @@ const STAFF: usize = 100;
 const SECRET: &str = "wei-Chu9ieng";
 
 struct Server {
-    child: Child,
-    leash: Option<ChildStdin>,
+    _process: server::Server,
     url: String,
     token: String,
     http: Client,
@@ -40,19 +40,9 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/keycloak");
-        let mut child = Command::new(script)
-            .args(["serve", "--lasting"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server's script");
-        let leash = child.stdin.take();
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut value = || lines.next().and_then(Result::ok).and_then(|line| Some(line.split_once('=')?.1.to_owned()));
-        let mut value = || value().expect("the server says what it listens on");
-        let (url, user, password) = (value(), value(), value());
-        let mut it = Self { child, leash, url, token: String::new(), http: Client::new() };
+        let mut server = server::Server::start("keycloak", &["--lasting".as_ref()]);
+        let (url, user, password) = (server.says("URL"), server.says("USER"), server.says("PASSWORD"));
+        let mut it = Self { _process: server, url, token: String::new(), http: Client::new() };
         it.token = it.sign_in(&user, &password).await;
         // Longer than all of this takes.
         it.call(Method::PUT, "master", Some(json!({"accessTokenLifespan": 36_000}))).await;
@@ -116,13 +106,6 @@ impl Server {
         let took = begin.elapsed();
         println!("POST of the same {NEW} users over {CONNECTIONS} connections: {took:.2?}");
         took
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.leash = None;
-        let _ = self.child.wait();
     }
 }
 

@@ -3,9 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,38 +22,28 @@ use tenantry::{
 };
 use tokio::runtime::Runtime;
 
+use crate::server;
+
 const USERS: usize = 10_000;
 /// A company for every so many users.
 const STAFF: usize = 100;
-/// Edits at a time, as they come from above.
+/// Edits at a time.
 const CHUNK: usize = 200;
 const PAIRS: usize = 3;
 const ACCOUNT: &str = "cn=tenantry,dc=test";
 
 struct Server {
+    _process: server::Server,
     folder: TempDir,
-    child: Child,
     url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
 }
 
 impl Server {
     fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/slapd");
-        let mut command = Command::new(script);
-        command.arg("serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the server");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("PORT=").map(str::to_owned));
-        let url = format!("ldap://127.0.0.1:{}", port.expect("the server says where it is"));
-        Self { folder, child, url }
+        let mut server = server::Server::start("slapd", &[folder.path().as_os_str()]);
+        let url = format!("ldap://127.0.0.1:{}", server.says("PORT"));
+        Self { _process: server, folder, url }
     }
 
     fn tool(&self, program: &str) -> Command {

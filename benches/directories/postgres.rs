@@ -2,9 +2,7 @@
 //! changing every user. The server waits for the disk, as one that is meant does.
 
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,6 +18,8 @@ use tenantry::{
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
+use crate::server;
+
 /// Users, and those of one company.
 const USERS: usize = 100_000;
 const STAFF: usize = 100;
@@ -29,8 +29,7 @@ const COLUMNS: &str = "id, kind, namespace, name, owner, parent, enabled, suspen
      credential, username, email, title, body, version, created_at, updated_at, source, locked";
 
 struct Server {
-    child: Child,
-    leash: Option<ChildStdin>,
+    _process: server::Server,
     url: String,
     _folder: TempDir,
 }
@@ -38,34 +37,17 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/postgres");
-        let mut child = Command::new(script)
-            .arg("serve")
-            .args([folder.path().as_os_str(), "--durable".as_ref()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server's script");
-        let leash = child.stdin.take();
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut value = || lines.next().and_then(Result::ok).and_then(|line| Some(line.split_once('=')?.1.to_owned()));
-        let mut value = || value().expect("the server says what it listens on");
-        println!("{}", value());
-        let (port, password) = (value(), value());
-        Self { child, leash, url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"), _folder: folder }
+        let mut server = server::Server::start("postgres", &[folder.path().as_os_str(), "--durable".as_ref()]);
+        println!("{}", server.says("VERSION"));
+        let (port, password) = (server.says("PORT"), server.says("PASSWORD"));
+        let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+        Self { _process: server, url, _folder: folder }
     }
 
     async fn connect(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("a connection");
         tokio::spawn(connection);
         client
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.leash = None;
-        let _ = self.child.wait();
     }
 }
 

@@ -114,7 +114,8 @@ pub struct Change {
     pub expect: Option<Version>,
     /// Where it is declared, or was last.
     pub source: Option<SmolStr>,
-    /// What it counts in the change budget: 1 for a loss, more for a role edit that takes a privilege from its holders.
+    /// What it counts in the change budget: 1 for a loss, more for a role edit that takes a privilege from its holders, and for
+    /// what it [takes](Change::takes) with it.
     pub loss: u64,
     /// What of the directory's own goes with it where it is deleted; each counts in the budget.
     pub takes: Option<Box<Contents>>,

@@ -318,6 +318,22 @@ async fn the_first_and_the_last_answer_may_be_lost() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_gone_is_not_asked_for_each_change() {
+    let stage = Stage::new();
+    let org = stage.org();
+    let many: Vec<_> = (0..1_000).map(|at| create(&company(&format!("c{at:04}"), None))).collect();
+    stage.shelf.state().lost = true;
+    let outcomes = org.directory.execute_all(&many, &org.run).await;
+    let gone = |it: &Result<_, DirectoryError>| it.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable);
+    assert!(outcomes.len() == many.len() && outcomes.iter().all(gone));
+    let tried = stage.shelf.state().made;
+    assert!(tried < 500, "{tried} were sent");
+    // All of it is made good.
+    let left = observe(&stage.open(false)).await.unwrap();
+    assert_eq!(left.ours.len() as u64, tried, "what was sent has our mark, although nobody heard of it");
+}
+
+#[tokio::test]
 async fn a_ledger_belongs_to_one_directory() {
     let stage = Stage::new();
     stage.org().create(company("north", None)).await;

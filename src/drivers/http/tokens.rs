@@ -29,9 +29,6 @@ pub(crate) trait Tokens: Send + Sync {
     }
 }
 
-/// One token, for ever.
-pub(crate) struct Fixed(pub(crate) SecretString);
-
 /// The same source for several clients.
 #[async_trait]
 impl<T: Tokens + ?Sized> Tokens for Arc<T> {
@@ -43,6 +40,9 @@ impl<T: Tokens + ?Sized> Tokens for Arc<T> {
         (**self).scheme()
     }
 }
+
+/// One token, for ever.
+pub(crate) struct Fixed(pub(crate) SecretString);
 
 #[async_trait]
 impl Tokens for Fixed {

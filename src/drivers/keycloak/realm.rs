@@ -20,8 +20,8 @@ use crate::{
     observed::{Capabilities, Limit},
 };
 
-/// Users imported at once. Over eight connections a server of two processors makes 580 to 640 users a second in tens, 490 in
-/// 25s, 390 in 50s, and 320 by single requests (26.7.3, warm); and one that is refused sends the others the slow way.
+/// Users imported at once. Over eight connections a server of two processors made 580 to 640 users a second in tens, 490 in
+/// 25s, and 320 by single requests (26.7.3, warm); and one that is refused sends the others the slow way.
 pub(super) const CHUNK: usize = 10;
 
 /// What the validator `person-name-prohibited-characters` refuses besides control characters.

@@ -1,4 +1,4 @@
-//! Many changes at once: what they are about is read together, new objects go out as one `COPY`, and whatever else is written
+//! Many changes at once: what they are about is read together, new objects go out by `COPY`, and whatever else is written
 //! does not wait for the answer to the one before.
 //!
 //! Only for what leaves the places of others alone: new objects of every kind, and users. What does not fit in, because it needs
@@ -176,7 +176,7 @@ async fn send(transaction: &Transaction<'_>, ready: Option<(Batch<'_>, Rows)>) -
     try_join_all(updates.iter().map(write)).await?;
     for secret in [Secret::Dies, Secret::DiesUnused] {
         let ids: Vec<&str> = updates.iter().filter(|it| it.write.secret == secret).map(|it| it.id.0.as_str()).collect();
-        if let (false, Some(last)) = (ids.is_empty(), updates.last()) {
+        if let Some(last) = updates.last().filter(|_| !ids.is_empty()) {
             secrets::kill(transaction, &ids, secret, last.now).await?;
         }
     }

@@ -51,9 +51,9 @@ struct Ready<'a> {
 
 /// The failure of a server that was not there for any of some changes.
 fn away(outcomes: &[(usize, Outcome)]) -> Option<DirectoryError> {
-    let error =
-        |outcome: &Outcome| outcome.as_ref().err().filter(|error| error.kind == ErrorKind::Unavailable).map(DirectoryError::again);
-    outcomes.iter().map(|(_, outcome)| error(outcome)).collect::<Option<Vec<_>>>()?.pop()
+    let gone = |outcome: &Outcome| outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable);
+    let (_, last) = outcomes.last().filter(|_| outcomes.iter().all(|(_, outcome)| gone(outcome)))?;
+    last.as_ref().err().map(DirectoryError::again)
 }
 
 impl<R: Remote> Ledgered<R> {

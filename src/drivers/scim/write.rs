@@ -178,20 +178,12 @@ async fn create(scim: &Scim, service: &Service, target: &Target, what: &str) -> 
         Ok(answer) => wire::failure(&answer, what),
         Err(error) => error,
     };
-    match error.kind {
-        // What became of it is not known; or it is in its own way, from an attempt whose answer was lost.
-        ErrorKind::Unavailable | ErrorKind::Incomplete | ErrorKind::Conflict | ErrorKind::Failed => {
-            // Whoever cannot be asked tells nothing new.
-            let found = find(scim, service, target).await.ok().flatten();
-            found.ok_or(error)
-        }
-        ErrorKind::Refused
-        | ErrorKind::Unwritable
-        | ErrorKind::Moved
-        | ErrorKind::Rejected
-        | ErrorKind::Locked(_)
-        | ErrorKind::Interrupted => Err(error),
+    // What became of it is not known; or it is in its own way, from an attempt whose answer was lost.
+    if !error.leaves_open() && error.kind != ErrorKind::Conflict {
+        return Err(error);
     }
+    // Whoever cannot be asked tells nothing new.
+    find(scim, service, target).await.ok().flatten().ok_or(error)
 }
 
 /// What we created without being told so: it bears our reference; or, where the service keeps none, it was not there before

@@ -1,4 +1,4 @@
-//! Requests, and what the answers mean: [`backends.md`, 2.2].
+//! Requests, and what the answers mean. <https://thingsboard.io/docs/reference/rest-api/>
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,6 @@
-//! What goes with a customer or tenant that is deleted, and nobody declares: [`backends.md`, 2.7 and 2.8].
+//! What goes with a customer or tenant that is deleted, and nobody declares.
+//!
+//! <https://thingsboard.io/docs/reference/rest-api/>
 
 use smol_str::format_smolstr;
 

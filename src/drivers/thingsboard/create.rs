@@ -83,20 +83,12 @@ impl Thingsboard {
             Ok(saved) => return Ok(saved),
             Err(error) => error,
         };
-        match error.kind {
-            // What became of it is not known; or it is in its own way, from an attempt whose answer was lost.
-            ErrorKind::Unavailable | ErrorKind::Incomplete | ErrorKind::Conflict | ErrorKind::Failed => {
-                // Whoever cannot be asked tells nothing new.
-                let found = find(by, target, seat, raw).await.ok().flatten();
-                found.ok_or(error)
-            }
-            ErrorKind::Refused
-            | ErrorKind::Unwritable
-            | ErrorKind::Moved
-            | ErrorKind::Rejected
-            | ErrorKind::Locked(_)
-            | ErrorKind::Interrupted => Err(error),
+        // What became of it is not known; or it is in its own way, from an attempt whose answer was lost.
+        if !error.leaves_open() && error.kind != ErrorKind::Conflict {
+            return Err(error);
         }
+        // Whoever cannot be asked tells nothing new.
+        find(by, target, seat, raw).await.ok().flatten().ok_or(error)
     }
 }
 

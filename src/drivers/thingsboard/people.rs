@@ -1,4 +1,4 @@
-//! Passwords and links: [`backends.md`, 2.5]. The server lets an administrator set the first password, by the link that activates
+//! Passwords and links. The server lets an administrator set the first password, by the link that activates
 //! the account, and none after that.
 
 use std::time::Duration;
@@ -189,20 +189,12 @@ impl Thingsboard {
             Ok(answer) => failure(&answer, what),
             Err(error) => error,
         };
-        // An answer that was lost: only we had just asked for the link.
-        match error.kind {
-            ErrorKind::Unavailable | ErrorKind::Failed | ErrorKind::Incomplete => {
-                let (_, door) = one(client, &id.0).await?.ok_or_else(|| gone(what))?;
-                if door.activated == Some(true) { Ok(()) } else { Err(error) }
-            }
-            ErrorKind::Refused
-            | ErrorKind::Unwritable
-            | ErrorKind::Moved
-            | ErrorKind::Conflict
-            | ErrorKind::Rejected
-            | ErrorKind::Locked(_)
-            | ErrorKind::Interrupted => Err(error),
+        if !error.leaves_open() {
+            return Err(error);
         }
+        // An answer that was lost: only we had just asked for the link.
+        let (_, door) = one(client, &id.0).await?.ok_or_else(|| gone(what))?;
+        if door.activated == Some(true) { Ok(()) } else { Err(error) }
     }
 }
 

@@ -185,20 +185,11 @@ impl Thingsboard {
             Ok(saved) => return Ok(saved),
             Err(error) => error,
         };
-        match error.kind {
-            ErrorKind::Unavailable | ErrorKind::Incomplete | ErrorKind::Failed => {
-                let now = self.raw(before.kind, &before.id).await.ok().flatten().map(|(raw, _)| raw);
-                let saved = now.filter(|now| unversioned(now) == unversioned(wanted));
-                saved.ok_or(error)
-            }
-            ErrorKind::Refused
-            | ErrorKind::Unwritable
-            | ErrorKind::Moved
-            | ErrorKind::Conflict
-            | ErrorKind::Rejected
-            | ErrorKind::Locked(_)
-            | ErrorKind::Interrupted => Err(error),
+        if !error.leaves_open() {
+            return Err(error);
         }
+        let now = self.raw(before.kind, &before.id).await.ok().flatten().map(|(raw, _)| raw);
+        now.filter(|now| unversioned(now) == unversioned(wanted)).ok_or(error)
     }
 
     /// The object in what the server answered to a save, which is kept for the next one.

@@ -37,6 +37,7 @@ fn a_url_is_understood_or_refused_without_a_word_of_it() {
         "postgres://a:hunter2@/x",
         "postgres://:hunter2@h/x",
         "postgres://a:hun?ter2@h/x",
+        "postgres://a:b@hunter2@h/x",
         "postgres://a:b@h/x?hunter2=1",
         "postgres://a:b@h/x?hunter2",
         "postgres://a:hunter2@h:port/x",

@@ -288,6 +288,9 @@ fn lock_shuts_off_against_the_declaration_until_unlock() {
     assert!(!live.state.enabled && live.state.locked.is_some() && !live.state.suspended);
     assert_eq!(world.says(HOME), [""; 0], "the declaration does not let them in again");
     assert_eq!(world.plan(HOME).plan.tally.locked, 1);
+    // Let in by somebody else: shut off again, and for what.
+    world.directory.tamper(&key("user/default/v"), |live| live.state.enabled = true);
+    world.expect(HOME, &["disable user/default/v Locked"]);
     // Whatever is declared meanwhile is done, except for signing in.
     let text = HOME.replace("method=Temporary", "method=Temporary title=T");
     world.bring(&text);
